@@ -1,0 +1,1 @@
+"""An API gateway for Wikimedia Toolforge, built on Twisted."""
