@@ -1,0 +1,260 @@
+"""What a configuration file says, as frozen values.
+
+Nothing here reads a file or checks anything: `loader` does, and every value
+it hands out has been checked.  Times are seconds, sizes bytes, paths absolute
+or relative to the working directory (already joined with the folder of the
+configuration file).
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from toolforge_gateway.errors import Complaint
+from toolforge_gateway.model import Kind
+
+if TYPE_CHECKING:
+    from toolforge_gateway.config.options import Options
+    from toolforge_gateway.routing import PathTemplate
+
+Network = IPv4Network | IPv6Network
+ClientCertificate = Literal["optional", "required", "none"]
+Anonymous = Literal["forward", "refuse"]
+
+
+@attrs.frozen
+class Origin:
+    """The place in a file that a value was read from."""
+
+    file: str
+    line: int | None
+    """1-based; None for the file as a whole."""
+    path: str
+    """Dotted, `backends[2].timeouts.connect`; "" for the file as a whole."""
+
+    def complaint(self, what: str, remedy: str = "") -> Complaint:
+        """A complaint that points here."""
+        return Complaint(self.file, self.line, self.path, what, remedy)
+
+
+@attrs.frozen
+class SettingFile:
+    """A file that the configuration names; it may not exist."""
+
+    path: Path
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class Timeouts:
+    """Deadlines, in seconds; each is a float > 0."""
+
+    handshake: float = 10
+    """TLS handshake (and PROXY header) of a client."""
+    request_head: float = 10
+    """From the first byte of a request to the end of its head."""
+    request_idle: float = 30
+    """Silence within a request body."""
+    keep_alive: float = 65
+    """Silence between two requests of one client connection."""
+    connect: float = 5
+    """TCP and TLS to a backend."""
+    response_head: float = 60
+    """From the end of the request to the backend's response head."""
+    response_idle: float = 60
+    """Silence within a response body."""
+    drain: float = 30
+    """What running exchanges are given after SIGTERM."""
+
+
+@attrs.frozen
+class Limits:
+    """Bounds; bytes unless said otherwise; each is an int > 0."""
+
+    request_line: int = 8192
+    header_block: int = 32768
+    headers: int = 100
+    """Number of fields of one message."""
+    request_body: int = 128 * 1024 * 1024
+    connections: int = 10000
+    """Open client connections, over all listeners."""
+    connections_per_address: int | None = None
+    """The same for one client address, after PROXY; None: no such bound."""
+
+
+@attrs.frozen
+class ClientCA:
+    """One authority whose client certificates are accepted."""
+
+    name: str
+    ca: SettingFile
+    identifies: frozenset[Kind]
+    """Of TOOL, ADMIN, SERVICE; never empty."""
+    crl: SettingFile | None
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class ServerTLS:
+    """The server side of TLS of one listener."""
+
+    certificate: SettingFile
+    private_key: SettingFile
+    client_certificate: ClientCertificate
+    client_cas: tuple[ClientCA, ...]
+    """Names are unique; empty only when `client_certificate` is "none"."""
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class Forwarded:
+    """Whose X-Forwarded-* and X-Request-ID count; empty: nobody's."""
+
+    networks: tuple[Network, ...] = ()
+    certificates: tuple[tuple[str, str], ...] = ()
+    """(name of a client CA of this listener, CN) pairs, compared exactly."""
+
+
+@attrs.frozen
+class Listener:
+    """One entry of `listen`."""
+
+    endpoint: str
+    """A Twisted server endpoint description."""
+    tls: ServerTLS
+    proxy_protocol: tuple[Network, ...] | None
+    """Peers that must send the PROXY header; None: off."""
+    forwarded: Forwarded
+    external_url: str | None
+    """`https://authority`, no path, no trailing slash."""
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class Operations:
+    """The read-only port without TLS."""
+
+    endpoint: str
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class UpstreamTLS:
+    """The client side of TLS, the same towards every backend."""
+
+    ca: SettingFile
+    certificate: SettingFile
+    private_key: SettingFile
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class UpstreamURL:
+    """Where a backend is dialled; always https."""
+
+    host: str
+    """A lower-case DNS name, or an IP address (IPv6 without brackets)."""
+    port: int
+    base_path: str
+    """"" or `/base`: put before the path, no trailing slash."""
+
+    @property
+    def authority(self) -> str:
+        """`host:port` as a Host field says it (RFC 9110 section 7.2): IPv6 in
+        brackets, without the port when it is 443."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 443 else f"{host}:{self.port}"
+
+
+@attrs.frozen
+class SlowPath:
+    """Paths of one backend that are given other deadlines."""
+
+    pattern: re.Pattern[str]
+    """Searched (not matched in full) in the path as the backend's clients
+    write it below the prefix: prefix stripped, no query."""
+    timeouts: Timeouts
+    """The backend's own, with the overrides of this entry."""
+
+
+@attrs.frozen
+class Backend:
+    """One product behind a path."""
+
+    name: str
+    path: str
+    """External prefix, `/jobs`: whole segments, no trailing slash."""
+    url: UpstreamURL
+    server_name: str
+    """The name to verify and to send as SNI; the URL's host by default."""
+    anonymous: Anonymous
+    anonymous_paths: tuple[PathTemplate, ...]
+    tool_path: PathTemplate | None
+    """None: the backend is not tool-scoped."""
+    open_paths: tuple[PathTemplate, ...]
+    forward_credentials: bool
+    """Whether Authorization and Cookie go to the backend."""
+    timeouts: Timeouts
+    """The general ones with this backend's overrides."""
+    slow_paths: tuple[SlowPath, ...]
+    """The first one whose pattern is found counts."""
+    origin: Origin = attrs.field(eq=False)
+
+    def timeouts_for(self, path: str) -> Timeouts:
+        """The deadlines for a path below the prefix, without its query."""
+        for slow in self.slow_paths:
+            if slow.pattern.search(path):
+                return slow.timeouts
+        return self.timeouts
+
+
+@attrs.frozen
+class AuthenticatorSection:
+    """One entry of `authenticators`, not yet understood."""
+
+    kind: str
+    options: Options
+    """Provides `IOptions`; whoever builds the authenticator calls `finish`."""
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class AccessLog:
+    """Where the line per request goes."""
+
+    format: Literal["json"] = "json"
+    file: Path | Literal["-"] = "-"
+    """"-" is standard output."""
+
+
+@attrs.frozen
+class Configuration:
+    """A whole configuration file."""
+
+    file: Path
+    listen: tuple[Listener, ...]
+    """Never empty."""
+    operations: Operations | None
+    upstream_tls: UpstreamTLS | None
+    """Never None when there are backends."""
+    backends: tuple[Backend, ...]
+    authenticators: tuple[AuthenticatorSection, ...]
+    """In the order in which they are asked."""
+    timeouts: Timeouts
+    limits: Limits
+    access_log: AccessLog
+    loading_warnings: tuple[Complaint, ...] = ()
+    """What the loader found odd but not wrong."""
+
+    @property
+    def warnings(self) -> tuple[Complaint, ...]:
+        """The loader's warnings and, once they have read their options, those
+        of the authenticators."""
+        return self.loading_warnings + tuple(
+            warning for section in self.authenticators for warning in section.options.warnings
+        )
