@@ -1,0 +1,1 @@
+"""What `./run` is made of; the standard library alone, and no part of the gateway."""

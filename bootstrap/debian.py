@@ -1,0 +1,44 @@
+"""Installing Debian packages, where that is for us to do: as root, with apt-get."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+_TIMEOUT = 300
+"""Seconds for one apt-get."""
+
+
+def install(*packages: str) -> bool:
+    """Install packages if we may.
+
+    :return: whether they are installed now; False where this is no Debian, we are not root,
+        or apt-get failed (it has then said why).
+    """
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        return False
+    print(f"run: installing Debian packages: {' '.join(packages)}", file=sys.stderr, flush=True)
+    wanted = ["install", "--yes", "--no-install-recommends", *packages]
+    # The lists of a new machine are empty or old: then the first try fails, and we fetch them.
+    return _apt(apt, wanted, quiet=True) or (_apt(apt, ["update"]) and _apt(apt, wanted))
+
+
+def _apt(apt: str, words: list[str], quiet: bool = False) -> bool:
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            [apt, "--quiet=2", *words],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if quiet else None,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        print("run: apt-get gave no answer in time", file=sys.stderr)
+        return False
+    return done.returncode == 0

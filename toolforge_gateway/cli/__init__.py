@@ -1,0 +1,1 @@
+"""The console script `toolforge-gateway`: what twistd cannot do."""

@@ -1,0 +1,85 @@
+"""The console script `toolforge-gateway`.
+
+Exit codes: 0 fine; 1 failed, or `explain` says that the request would be refused; 2 used
+wrongly, or a configuration that is not good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+from toolforge_gateway._version import __version__
+from toolforge_gateway.errors import ConfigurationError
+
+FINE, FAILED, UNUSABLE = 0, 1, 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="toolforge-gateway",
+        description="Looks after a gateway; `twistd toolforge-gateway` runs it.",
+    )
+    top.add_argument("--version", action="version", version=f"toolforge-gateway {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="say all that is wrong with a configuration")
+    _add_config(check)
+
+    explain = commands.add_parser(
+        "explain", help="say who a caller would be, and why a request would be allowed or not"
+    )
+    _add_config(explain)
+    explain.add_argument(
+        "--certificate", "-C", type=Path, metavar="FILE", help="the client certificate (PEM)"
+    )
+    explain.add_argument(
+        "--address", type=ip_address, metavar="IP", help="the client's address", default=None
+    )
+    explain.add_argument("method", metavar="METHOD", help="such as GET")
+    explain.add_argument("path", metavar="PATH", help="such as /jobs/v1/tool/mytool/jobs")
+
+    commands.add_parser("demo", help="run a gateway with sample backends", add_help=False)
+    return top
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the command line says.
+
+    :param argv: without the program's name.
+    :return: the exit code.
+    """
+    try:
+        if argv and argv[0] == "demo":  # it reads its own options
+            from toolforge_gateway import demo
+
+            return demo.main(argv[1:])
+        options = parser().parse_args(argv)
+        if options.command == "check":
+            from toolforge_gateway.cli.check import check
+
+            return check(options.config)
+        from toolforge_gateway.cli.explain import explain
+
+        return explain(options)
+    except ConfigurationError as error:
+        for complaint in error.complaints:
+            print(complaint, file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        return 130
+
+
+def run() -> None:
+    """The entry point."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config", "-c", type=Path, required=True, metavar="FILE", help="the configuration (YAML)"
+    )

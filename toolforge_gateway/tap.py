@@ -1,0 +1,67 @@
+"""`twistd toolforge-gateway`: from a command line to the running service."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from toolforge_gateway import config, service
+from toolforge_gateway._version import __version__
+from toolforge_gateway.errors import ConfigurationError
+
+USAGE_OR_CONFIGURATION = 2
+"""Exit code when there is nothing to run; no version of twistd has one of its own for that."""
+
+
+class Options(usage.Options):
+    """What may follow `twistd toolforge-gateway`."""
+
+    synopsis = "[twistd options] toolforge-gateway --config FILE"
+    longdesc = "The gateway in the foreground: twistd -n toolforge-gateway --config FILE"
+    optParameters = [["config", "c", None, "The configuration file (YAML). Required."]]
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """Parse, and end the process at a mistake.
+
+        Older versions of twistd print the mistake and exit 0, newer ones exit 1.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            _give_up(f"twistd toolforge-gateway: {error}")
+
+    def postOptions(self) -> None:
+        """Nothing works without a configuration."""
+        if self["config"] is None:
+            raise usage.UsageError("say which configuration: --config FILE")
+
+    def opt_version(self) -> NoReturn:
+        """Print the version of the gateway and exit."""
+        print(f"toolforge-gateway {__version__}")
+        sys.exit(0)
+
+
+def makeService(options: Options) -> IService:
+    """Build the gateway; twistd starts it, and stops it at SIGTERM.
+
+    This runs before twistd leaves the terminal, so complaints are seen there even when it is to
+    run in the background.
+
+    :raise SystemExit: with exit code 2, the configuration is not good; each complaint has been
+        printed on a line of its own.
+    """
+    from twisted.internet import reactor  # here, so that `twistd --reactor` can choose one
+
+    try:
+        return service.make_service(config.load(Path(options["config"])), reactor)
+    except ConfigurationError as error:
+        _give_up("\n".join(map(str, error.complaints)))
+
+
+def _give_up(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(USAGE_OR_CONFIGURATION)
