@@ -1,4 +1,11 @@
 """YAML to typed values; every complaint at once, with file and line.
 
-`load` (in `loader`) is the way in, `values` what comes out.
+`values` is what comes out of `load`.
 """
+
+from __future__ import annotations
+
+from toolforge_gateway.config.loader import load, loads
+from toolforge_gateway.config.values import Configuration
+
+__all__ = ["Configuration", "load", "loads"]

@@ -1,0 +1,191 @@
+"""From a file to a `Configuration`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolforge_gateway.config.backends import read_backends
+from toolforge_gateway.config.deadlines import ALL_TIMEOUTS, read_limits, read_timeouts
+from toolforge_gateway.config.document import Mapping, Unreadable, compose
+from toolforge_gateway.config.listeners import read_endpoint, read_listener
+from toolforge_gateway.config.networks import host_name
+from toolforge_gateway.config.options import Options, Report, Source, by_line, shown
+from toolforge_gateway.config.values import (
+    AccessLog,
+    AuthenticatorSection,
+    Configuration,
+    Operations,
+    Origin,
+    Timeouts,
+    UpstreamTLS,
+)
+from toolforge_gateway.errors import ConfigurationError
+
+MAXIMUM_SIZE = 1024 * 1024
+"""Bytes of a configuration file."""
+
+CLUSTER_DOMAIN = "cluster.local"
+"""What Kubernetes calls a cluster that nobody named."""
+
+
+def load(path: Path) -> Configuration:
+    """Read and check a configuration file.
+
+    Files that it names are not opened, and plug-ins not looked for: that is
+    for those who use them.
+
+    :raise ConfigurationError: with every complaint, in the order of lines.
+    """
+    return loads(_read(path), path)
+
+
+def loads(text: str, path: Path) -> Configuration:
+    """The same for the text of a file.
+
+    :param path: the file's name for complaints; relative paths in the text
+        start at its folder.
+    """
+    report = Report()
+    name = str(path)
+    try:
+        root = compose(text, report.complain, name)
+    except Unreadable as error:
+        report.complain(Origin(name, error.line, ""), error.what, error.remedy)
+        raise ConfigurationError(report.complaints) from None
+    if not isinstance(root, Mapping):
+        what = "is empty" if root is None else "is no mapping"
+        report.complain(Origin(name, None, ""), what, "write keys such as listen and backends")
+        raise ConfigurationError(report.complaints)
+    source = Source(name, path.absolute().parent)
+    return _configuration(path, Options(source, root, (), None, report), report)
+
+
+def _read(path: Path) -> str:
+    origin = Origin(str(path), None, "")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAXIMUM_SIZE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            [origin.complaint(f"cannot be read: {reason}", "check the name and its permissions")]
+        ) from None
+    if len(data) > MAXIMUM_SIZE:
+        raise ConfigurationError(
+            [origin.complaint(f"is larger than {MAXIMUM_SIZE} bytes", "make it smaller")]
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        origin = Origin(str(path), line, "")
+        raise ConfigurationError([origin.complaint("is not UTF-8", "save it as UTF-8")]) from None
+
+
+def _configuration(path: Path, options: Options, report: Report) -> Configuration:
+    listeners = options.sections("listen", required=True)
+    if options.raw("listen") == []:
+        options.complain("listen", "is empty", "add a listener")
+    listen = [listener for listener in map(read_listener, listeners) if listener is not None]
+    operations = _operations(options)
+    _check_endpoints(listeners, options)
+    timeouts = read_timeouts(options, Timeouts(), ALL_TIMEOUTS)
+    limits = read_limits(options)
+    upstream_tls = _upstream_tls(options)
+    cluster_domain = _cluster_domain(options)
+    backends = read_backends(options.sections("backends"), timeouts, cluster_domain)
+    if options.raw("backends") and not options.has("upstream_tls"):
+        options.complain(
+            "upstream_tls",
+            "is missing, and no backend can be reached without it",
+            "add ca, certificate and private_key",
+        )
+    authenticators = _authenticators(options)
+    access_log = _access_log(options)
+    options.finish()
+    complaints = [*report.complaints]
+    for section in authenticators:
+        complaints += section.options.complaints
+    if complaints:
+        raise ConfigurationError(by_line(complaints))
+    return Configuration(
+        file=path,
+        listen=tuple(listen),
+        operations=operations,
+        upstream_tls=upstream_tls,
+        backends=backends,
+        authenticators=authenticators,
+        timeouts=timeouts,
+        limits=limits,
+        access_log=access_log,
+        loading_warnings=report.warnings,
+    )
+
+
+def _check_endpoints(listeners: tuple[Options, ...], options: Options) -> None:
+    lines: dict[str, int | None] = {}
+    operations = options.section("operations")
+    for section in (*listeners, *([] if operations is None else [operations])):
+        endpoint = section.raw("endpoint")
+        if not isinstance(endpoint, str) or endpoint.startswith(("tcp:0", "tcp6:0")):
+            continue
+        if endpoint in lines:
+            section.complain(
+                "endpoint",
+                f"{shown(endpoint)} is already used in line {lines[endpoint]}",
+                "choose another port",
+            )
+        lines.setdefault(endpoint, section.origin_of("endpoint").line)
+
+
+def _operations(options: Options) -> Operations | None:
+    section = options.section("operations")
+    if section is None:
+        return None
+    endpoint = read_endpoint(section)
+    return None if endpoint is None else Operations(endpoint, section.origin)
+
+
+def _upstream_tls(options: Options) -> UpstreamTLS | None:
+    section = options.section("upstream_tls")
+    if section is None:
+        return None
+    ca = section.setting_file("ca", required=True)
+    certificate = section.setting_file("certificate", required=True)
+    private_key = section.setting_file("private_key", required=True)
+    if ca is None or certificate is None or private_key is None:
+        return None
+    return UpstreamTLS(ca, certificate, private_key, section.origin)
+
+
+def _cluster_domain(options: Options) -> str:
+    text = options.text("cluster_domain", CLUSTER_DOMAIN)
+    name = host_name(text or "")
+    if text is not None and name is None:
+        options.complain(
+            "cluster_domain", f"{shown(text)} is no domain", "write for example cluster.local"
+        )
+    return name or CLUSTER_DOMAIN
+
+
+def _authenticators(options: Options) -> tuple[AuthenticatorSection, ...]:
+    found = []
+    for section in options.sections("authenticators", own_reports=True):
+        kind = section.text("kind", required=True)
+        found.append(AuthenticatorSection(kind or "", section, section.origin))
+    if options.raw("authenticators", []) == []:
+        options.warn(
+            "authenticators",
+            "names none, so every caller is anonymous",
+            "add kubernetes-certificate or another",
+        )
+    return tuple(found)
+
+
+def _access_log(options: Options) -> AccessLog:
+    section = options.section("access_log")
+    if section is None:
+        return AccessLog()
+    section.choice("format", ("json",), "json")
+    file = None if section.text("file") == "-" else section.file("file")
+    return AccessLog("json", file or "-")
