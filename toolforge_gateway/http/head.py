@@ -1,0 +1,316 @@
+"""Reading heads: requests and answers up to their blank line (RFC 9112)."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import BadMessage
+from .grammar import (
+    FIELD_LINES,
+    FORBIDDEN,
+    REQUEST_LINE,
+    STATUS_LINE,
+    TOKEN,
+    HeadLimits,
+    field_fault,
+    first_fault,
+)
+from .host import is_host
+from .message import Field, Framing, RequestHead, ResponseHead
+from .names import NameTable, fold
+
+__all__ = ["HeadLimits", "HeadReader", "parse_request_head", "parse_response_head"]
+
+# One empty line before a request is tolerated (RFC 9112 section 2.2).
+_match_request = re.compile(
+    rb"(?:\r\n)?+%b\r\n(%b)\r\n" % (REQUEST_LINE, FIELD_LINES)
+).fullmatch
+_match_response = re.compile(rb"%b\r\n(%b)\r\n" % (STATUS_LINE, FIELD_LINES)).fullmatch
+_find_fields = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n").findall
+_is_token = re.compile(TOKEN).fullmatch
+_is_length = re.compile(rb"0|[1-9][0-9]{0,18}").fullmatch
+
+LARGEST = 2**63 - 1
+"""Bytes; the largest length or chunk size that every receiver can hold."""
+
+_REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
+_NO_OPTIONS: frozenset[bytes] = frozenset()
+_SPECIAL = frozenset(
+    [b"connection", b"content-length", b"expect", b"host", b"transfer-encoding"]
+)
+_MISSPELT = "misspelt"
+
+
+def _role(name: bytes) -> str | None:
+    """Which field that the framing depends on this is; None for all others."""
+    folded = fold(name)
+    if folded not in _SPECIAL:
+        return None
+    return folded.decode("ascii") if name.lower() == folded else _MISSPELT
+
+
+_ROLES: NameTable[str | None] = NameTable(_role)
+
+
+class _Specials:
+    """The fields that say where the message ends and what the connection does."""
+
+    __slots__ = ("connection", "expect", "host", "length", "chunked")
+
+    def __init__(self, fields: list[Field]):
+        self.connection = _NO_OPTIONS
+        self.expect: bytes | None = None
+        self.host: bytes | None = None
+        self.length: int | None = None
+        self.chunked = False
+        for role, value in [
+            (role, value) for name, value in fields if (role := _ROLES[name]) is not None
+        ]:
+            if role == "host":
+                if self.host is not None or not is_host(value):
+                    raise _bad_host()
+                self.host = value
+            elif role == "connection":
+                self.connection |= _options(value)
+            elif role == "content-length":
+                if self.length is not None or self.chunked:
+                    raise _two_framings()
+                if not _is_length(value) or (length := int(value)) > LARGEST:
+                    raise BadMessage(
+                        400, "bad-content-length", "Content-Length is not one decimal number."
+                    )
+                self.length = length
+            elif role == "transfer-encoding":
+                if self.length is not None or self.chunked:
+                    raise _two_framings()
+                if value.lower() != b"chunked":
+                    raise _bad_transfer_encoding()
+                self.chunked = True
+            elif role == "expect":
+                if self.expect is not None or value.lower() != b"100-continue":
+                    raise BadMessage(
+                        417, "bad-expectation", "The only expectation known is 100-continue."
+                    )
+                self.expect = value
+            else:
+                raise BadMessage(
+                    400,
+                    "misspelt-header",
+                    "A header that others could take for a framing header is misspelt.",
+                )
+
+
+def _bad_host() -> BadMessage:
+    return BadMessage(400, "bad-host", "Send exactly one valid Host header.")
+
+
+def _two_framings() -> BadMessage:
+    return BadMessage(
+        400,
+        "ambiguous-length",
+        "Send either one Content-Length or one Transfer-Encoding, not both and none twice.",
+    )
+
+
+def _bad_transfer_encoding() -> BadMessage:
+    return BadMessage(
+        400,
+        "bad-transfer-encoding",
+        "The only transfer encoding is one chunked, and only in HTTP/1.1.",
+    )
+
+
+def _options(value: bytes) -> frozenset[bytes]:
+    """The options of one Connection field; empty list elements are skipped
+    (RFC 9110 section 5.6.1.2)."""
+    options = frozenset(option.strip(b" \t") for option in value.lower().split(b",")) - {b""}
+    if not all(map(_is_token, options)):
+        raise BadMessage(400, "bad-connection", "The Connection header is no list of names.")
+    return options
+
+
+def _fields(block: bytes) -> list[Field]:
+    fields: list[Field] = _find_fields(block)
+    if b" \r" in block or b"\t\r" in block:
+        fields = [(name, value.rstrip(b" \t")) for name, value in fields]
+    return fields
+
+
+def _refuse(data: bytes, limits: HeadLimits) -> BadMessage:
+    """The first fault of a head that does not match."""
+    fault = first_fault(data, limits)
+    if fault is not None:
+        return fault
+    _, _, block = data.removeprefix(b"\r\n").partition(b"\r\n")
+    return field_fault(block[:-2])
+
+
+def parse_request_head(data: bytes, limits: HeadLimits) -> RequestHead:
+    """Read a request's head.
+
+    :param data: from its first byte up to and including the blank line.
+    :raise BadMessage: 400, 414, 417 or 431; see `docs/http.md`.
+    """
+    match = _match_request(data)
+    if match is None:
+        raise _refuse(data, limits)
+    method, target, digit, block = match.groups()
+    fields = _fields(block)
+    if (
+        match.end(3) > limits.request_line
+        or len(block) > limits.header_block
+        or len(fields) > limits.headers
+    ) and (fault := first_fault(data, limits)) is not None:
+        raise fault
+    if method in _REFUSED_METHODS:
+        raise BadMessage(400, "method-refused", "CONNECT and TRACE are not for a gateway.")
+    special = _Specials(fields)
+    modern = digit == b"1"
+    if special.host is None and modern:
+        raise _bad_host()
+    length = special.length
+    if special.chunked:
+        if not modern:
+            raise _bad_transfer_encoding()
+        framing = Framing.CHUNKED
+    else:
+        framing = Framing.NONE if length is None else Framing.LENGTH
+    connection = special.connection
+    return RequestHead(
+        method,
+        target,
+        1 if modern else 0,
+        tuple(fields),
+        special.host,
+        framing,
+        length,
+        modern and b"close" not in connection,
+        modern and special.expect is not None and (special.chunked or bool(length)),
+        connection,
+    )
+
+
+def parse_response_head(data: bytes, request_method: bytes, limits: HeadLimits) -> ResponseHead:
+    """Read an answer's head.
+
+    :param data: from its first byte up to and including the blank line.
+    :param request_method: what was asked; an answer to HEAD has no body.
+    :raise BadMessage: the status is of no use here, a bad answer is a 502.
+    """
+    match = _match_response(data)
+    if match is None:
+        raise _refuse(data, limits)
+    digit, code, reason, block = match.groups()
+    fields = _fields(block)
+    if (
+        match.end(3) > limits.request_line
+        or len(block) > limits.header_block
+        or len(fields) > limits.headers
+    ) and (fault := first_fault(data, limits)) is not None:
+        raise fault
+    special = _Specials(fields)
+    modern = digit == b"1"
+    if special.chunked and not modern:
+        raise _bad_transfer_encoding()
+    status = int(code)
+    length = special.length
+    persistent = modern and b"close" not in special.connection
+    if request_method == b"HEAD" or status == 304:
+        framing = Framing.NONE
+    elif status < 200 or status == 204:
+        # Must not announce a body (RFC 9110 section 8.6); what may follow is not read.
+        framing = Framing.NONE
+        persistent = persistent and not special.chunked and not length
+        length = None
+    elif special.chunked:
+        framing = Framing.CHUNKED
+    elif length is not None:
+        framing = Framing.LENGTH
+    else:
+        framing = Framing.UNTIL_CLOSE
+        persistent = False
+    return ResponseHead(
+        status,
+        reason,
+        1 if modern else 0,
+        tuple(fields),
+        framing,
+        length,
+        persistent,
+        special.connection,
+    )
+
+
+class HeadReader:
+    """Collects heads from the pieces in which they arrive, requests or answers.
+
+    Memory is bounded by the limits and one piece.  Refuses as soon as no
+    further byte could make a head of it; `parse_request_head` and
+    `parse_response_head` are still the judges of a complete one.
+    """
+
+    def __init__(self, limits: HeadLimits):
+        self._limits = limits
+        self._begin()
+        self.rest = b""
+        """What came after the last head, not looked at."""
+
+    def _begin(self) -> None:
+        self._buffer = bytearray()
+        # The size from which on a limit may have been passed.
+        self._judge_at = self._limits.request_line + 2
+
+    @property
+    def started(self) -> bool:
+        """Whether anything of a head is there; a tolerated empty line is not."""
+        return len(self._buffer) > 2 or self._buffer not in (b"", b"\r", b"\r\n")
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take bytes; give back a head once it is complete.
+
+        The reader is then ready for the next head, and `rest` is what was left.
+
+        :return: the head up to and including its blank line, or None.
+        :raise BadMessage: 400, 414 or 431.
+        """
+        buffer = self._buffer
+        before = len(buffer)
+        if before:
+            buffer += data
+            # From 2 on: one empty line before a head is no end.
+            end = buffer.find(b"\r\n\r\n", max(before - 3, 2))
+            everything: bytes | bytearray = buffer
+        else:
+            end = data.find(b"\r\n\r\n", 2)
+            everything = data
+        if end >= 0:
+            head = bytes(everything[: end + 4])
+            self.rest = bytes(everything[end + 4 :])
+            if len(head) > self._limits.request_line + self._limits.header_block + 6:
+                fault = first_fault(head, self._limits)
+                if fault is not None:
+                    raise fault
+            if before:
+                self._begin()
+            return head
+        if not before:
+            buffer += data
+        self.rest = b""
+        if (
+            b"\n" in data
+            or len(buffer) >= self._judge_at
+            or FORBIDDEN.search(buffer, max(before - 1, 0))
+        ):
+            self._judge()
+        return None
+
+    def _judge(self) -> None:
+        fault = first_fault(bytes(self._buffer), self._limits)
+        if fault is not None:
+            raise fault
+        start = 2 if self._buffer.startswith(b"\r\n") else 0
+        end = self._buffer.find(b"\r\n", start)
+        if end < 0:
+            self._judge_at = start + self._limits.request_line + 2
+        else:
+            self._judge_at = end + 2 + self._limits.header_block + 2

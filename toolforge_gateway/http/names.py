@@ -1,0 +1,45 @@
+"""Field names, and what a table says about them.
+
+A name arrives in any case, and some receivers know `X_Toolforge_Tool` or
+`X.Toolforge.Tool` for `X-Toolforge-Tool` (everything that follows the CGI
+convention does, RFC 3875 section 4.1.18).  So tables are kept by folded name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Verdict = TypeVar("Verdict")
+
+_SEPARATOR = re.compile(rb"[^a-z0-9]")
+
+
+def fold(name: bytes) -> bytes:
+    """All spellings of one name, as one: lower case, `-` for what is no letter or digit."""
+    return _SEPARATOR.sub(b"-", name.lower())
+
+
+class NameTable(dict[bytes, Verdict], Generic[Verdict]):
+    """What a rule says about each name, remembered by the name as received.
+
+    Clients send the same few dozen spellings over and over, so a look-up is
+    one dictionary access.  Others' spellings cannot make it grow: it holds
+    short names only, and starts afresh when full.
+    """
+
+    ROOM = 1024
+    LONGEST = 64
+
+    def __init__(self, rule: Callable[[bytes], Verdict]):
+        super().__init__()
+        self._rule = rule
+
+    def __missing__(self, name: bytes) -> Verdict:
+        verdict = self._rule(name)
+        if len(name) <= self.LONGEST:
+            if len(self) >= self.ROOM:
+                self.clear()
+            self[name] = verdict
+        return verdict
