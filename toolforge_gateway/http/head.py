@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ..errors import BadMessage
 from .grammar import (
@@ -14,13 +15,16 @@ from .grammar import (
     HeadLimits,
     field_fault,
     first_fault,
+    start_line_fault,
 )
 from .host import is_host
 from .message import Field, Framing, RequestHead, ResponseHead
-from .names import NameTable, fold
+from .names import Remembered, fold
 
 __all__ = ["HeadLimits", "HeadReader", "parse_request_head", "parse_response_head"]
 
+_REQUEST_LINE = re.compile(REQUEST_LINE)
+_STATUS_LINE = re.compile(STATUS_LINE)
 # One empty line before a request is tolerated (RFC 9112 section 2.2).
 _match_request = re.compile(
     rb"(?:\r\n)?+%b\r\n(%b)\r\n" % (REQUEST_LINE, FIELD_LINES)
@@ -34,70 +38,99 @@ LARGEST = 2**63 - 1
 """Bytes; the largest length or chunk size that every receiver can hold."""
 
 _REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
-_NO_OPTIONS: frozenset[bytes] = frozenset()
-_SPECIAL = frozenset(
-    [b"connection", b"content-length", b"expect", b"host", b"transfer-encoding"]
-)
-_MISSPELT = "misspelt"
 
 
-def _role(name: bytes) -> str | None:
-    """Which field that the framing depends on this is; None for all others."""
-    folded = fold(name)
-    if folded not in _SPECIAL:
-        return None
-    return folded.decode("ascii") if name.lower() == folded else _MISSPELT
+def _options(value: bytes) -> frozenset[bytes]:
+    """The options of one Connection field; empty list elements are skipped
+    (RFC 9110 section 5.6.1.2)."""
+    options = frozenset(option.strip(b" \t") for option in value.lower().split(b",")) - {b""}
+    if not all(map(_is_token, options)):
+        raise BadMessage(400, "bad-connection", "The Connection header is no list of names.")
+    return options
 
 
-_ROLES: NameTable[str | None] = NameTable(_role)
+_OPTIONS = Remembered(_options)
+_IS_HOST = Remembered(is_host)
 
 
 class _Specials:
     """The fields that say where the message ends and what the connection does."""
 
-    __slots__ = ("connection", "expect", "host", "length", "chunked")
+    __slots__ = ("chunked", "connection", "expect", "host", "length")
 
-    def __init__(self, fields: list[Field]):
-        self.connection = _NO_OPTIONS
-        self.expect: bytes | None = None
+    def __init__(self) -> None:
+        self.connection: frozenset[bytes] = frozenset()
+        self.expect = False
         self.host: bytes | None = None
         self.length: int | None = None
         self.chunked = False
-        for role, value in [
-            (role, value) for name, value in fields if (role := _ROLES[name]) is not None
-        ]:
-            if role == "host":
-                if self.host is not None or not is_host(value):
-                    raise _bad_host()
-                self.host = value
-            elif role == "connection":
-                self.connection |= _options(value)
-            elif role == "content-length":
-                if self.length is not None or self.chunked:
-                    raise _two_framings()
-                if not _is_length(value) or (length := int(value)) > LARGEST:
-                    raise BadMessage(
-                        400, "bad-content-length", "Content-Length is not one decimal number."
-                    )
-                self.length = length
-            elif role == "transfer-encoding":
-                if self.length is not None or self.chunked:
-                    raise _two_framings()
-                if value.lower() != b"chunked":
-                    raise _bad_transfer_encoding()
-                self.chunked = True
-            elif role == "expect":
-                if self.expect is not None or value.lower() != b"100-continue":
-                    raise BadMessage(
-                        417, "bad-expectation", "The only expectation known is 100-continue."
-                    )
-                self.expect = value
-            else:
-                raise BadMessage(
-                    400,
-                    "misspelt-header",
-                    "A header that others could take for a framing header is misspelt.",
-                )
+
+    def take_host(self, value: bytes) -> None:
+        if self.host is not None or not _IS_HOST[value]:
+            raise _bad_host()
+        self.host = value
+
+    def take_connection(self, value: bytes) -> None:
+        options = _OPTIONS[value]
+        self.connection = self.connection | options if self.connection else options
+
+    def take_length(self, value: bytes) -> None:
+        if self.length is not None or self.chunked:
+            raise _two_framings()
+        if not _is_length(value) or (length := int(value)) > LARGEST:
+            raise BadMessage(
+                400, "bad-content-length", "Content-Length is not one decimal number."
+            )
+        self.length = length
+
+    def take_transfer_encoding(self, value: bytes) -> None:
+        if self.length is not None or self.chunked:
+            raise _two_framings()
+        if value.lower() != b"chunked":
+            raise _bad_transfer_encoding()
+        self.chunked = True
+
+    def take_expect(self, value: bytes) -> None:
+        if self.expect or value.lower() != b"100-continue":
+            raise BadMessage(
+                417, "bad-expectation", "The only expectation known is one 100-continue."
+            )
+        self.expect = True
+
+    def take_misspelt(self, value: bytes) -> None:
+        raise BadMessage(
+            400,
+            "misspelt-header",
+            "A header that others could take for one about the message's end is misspelt.",
+        )
+
+
+_TAKE = {
+    b"host": _Specials.take_host,
+    b"connection": _Specials.take_connection,
+    b"content-length": _Specials.take_length,
+    b"transfer-encoding": _Specials.take_transfer_encoding,
+    b"expect": _Specials.take_expect,
+}
+
+
+def _rule(name: bytes) -> Callable[[_Specials, bytes], None] | None:
+    """Who takes a field of that name; None for nearly all."""
+    folded = fold(name)
+    take = _TAKE.get(folded)
+    return take if take is None or name.lower() == folded else _Specials.take_misspelt
+
+
+_TAKERS = Remembered(_rule)
+
+
+def _specials(fields: list[Field]) -> _Specials:
+    special = _Specials()
+    for name, value in fields:
+        take = _TAKERS[name]
+        if take is not None:
+            take(special, value)
+    return special
 
 
 def _bad_host() -> BadMessage:
@@ -120,28 +153,34 @@ def _bad_transfer_encoding() -> BadMessage:
     )
 
 
-def _options(value: bytes) -> frozenset[bytes]:
-    """The options of one Connection field; empty list elements are skipped
-    (RFC 9110 section 5.6.1.2)."""
-    options = frozenset(option.strip(b" \t") for option in value.lower().split(b",")) - {b""}
-    if not all(map(_is_token, options)):
-        raise BadMessage(400, "bad-connection", "The Connection header is no list of names.")
-    return options
+def _fields(match: re.Match[bytes], limits: HeadLimits) -> list[Field]:
+    """The fields of a head that matches.
 
-
-def _fields(block: bytes) -> list[Field]:
+    :raise BadMessage: 414 or 431, it is larger than allowed.
+    """
+    block = match[4]
     fields: list[Field] = _find_fields(block)
+    if (
+        match.end(3) > limits.request_line
+        or len(block) > limits.header_block
+        or len(fields) > limits.headers
+    ) and (fault := first_fault(match.string, limits)) is not None:
+        raise fault
     if b" \r" in block or b"\t\r" in block:
         fields = [(name, value.rstrip(b" \t")) for name, value in fields]
     return fields
 
 
-def _refuse(data: bytes, limits: HeadLimits) -> BadMessage:
+def _fault(data: bytes, start_line: re.Pattern[bytes], limits: HeadLimits) -> BadMessage:
     """The first fault of a head that does not match."""
     fault = first_fault(data, limits)
     if fault is not None:
         return fault
-    _, _, block = data.removeprefix(b"\r\n").partition(b"\r\n")
+    if start_line is _REQUEST_LINE:
+        data = data.removeprefix(b"\r\n")
+    line, _, block = data.partition(b"\r\n")
+    if not start_line.fullmatch(line):
+        return start_line_fault(line)
     return field_fault(block[:-2])
 
 
@@ -153,18 +192,12 @@ def parse_request_head(data: bytes, limits: HeadLimits) -> RequestHead:
     """
     match = _match_request(data)
     if match is None:
-        raise _refuse(data, limits)
-    method, target, digit, block = match.groups()
-    fields = _fields(block)
-    if (
-        match.end(3) > limits.request_line
-        or len(block) > limits.header_block
-        or len(fields) > limits.headers
-    ) and (fault := first_fault(data, limits)) is not None:
-        raise fault
+        raise _fault(data, _REQUEST_LINE, limits)
+    method, target, digit, _ = match.groups()
+    fields = _fields(match, limits)
     if method in _REFUSED_METHODS:
         raise BadMessage(400, "method-refused", "CONNECT and TRACE are not for a gateway.")
-    special = _Specials(fields)
+    special = _specials(fields)
     modern = digit == b"1"
     if special.host is None and modern:
         raise _bad_host()
@@ -185,7 +218,7 @@ def parse_request_head(data: bytes, limits: HeadLimits) -> RequestHead:
         framing,
         length,
         modern and b"close" not in connection,
-        modern and special.expect is not None and (special.chunked or bool(length)),
+        modern and special.expect and (special.chunked or bool(length)),
         connection,
     )
 
@@ -199,16 +232,10 @@ def parse_response_head(data: bytes, request_method: bytes, limits: HeadLimits) 
     """
     match = _match_response(data)
     if match is None:
-        raise _refuse(data, limits)
-    digit, code, reason, block = match.groups()
-    fields = _fields(block)
-    if (
-        match.end(3) > limits.request_line
-        or len(block) > limits.header_block
-        or len(fields) > limits.headers
-    ) and (fault := first_fault(data, limits)) is not None:
-        raise fault
-    special = _Specials(fields)
+        raise _fault(data, _STATUS_LINE, limits)
+    digit, code, reason, _ = match.groups()
+    fields = _fields(match, limits)
+    special = _specials(fields)
     modern = digit == b"1"
     if special.chunked and not modern:
         raise _bad_transfer_encoding()

@@ -1,8 +1,8 @@
-"""Field names, and what a table says about them.
+"""Field names: all spellings of one, and rules remembered for each.
 
 A name arrives in any case, and some receivers know `X_Toolforge_Tool` or
 `X.Toolforge.Tool` for `X-Toolforge-Tool` (everything that follows the CGI
-convention does, RFC 3875 section 4.1.18).  So tables are kept by folded name.
+convention does, RFC 3875 section 4.1.18).  So rules look at the folded name.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ def fold(name: bytes) -> bytes:
     return _SEPARATOR.sub(b"-", name.lower())
 
 
-class NameTable(dict[bytes, Verdict], Generic[Verdict]):
-    """What a rule says about each name, remembered by the name as received.
+class Remembered(dict[bytes, Verdict], Generic[Verdict]):
+    """What a rule says about a name or another short value, as received.
 
-    Clients send the same few dozen spellings over and over, so a look-up is
-    one dictionary access.  Others' spellings cannot make it grow: it holds
-    short names only, and starts afresh when full.
+    Clients send the same few dozen spellings over and over, so asking is one
+    dictionary access.  Strangers' spellings cannot make it grow: it holds
+    short values only, and starts afresh when full.
     """
 
     ROOM = 1024
-    LONGEST = 64
+    LONGEST = 80
 
     def __init__(self, rule: Callable[[bytes], Verdict]):
         super().__init__()
         self._rule = rule
 
-    def __missing__(self, name: bytes) -> Verdict:
-        verdict = self._rule(name)
-        if len(name) <= self.LONGEST:
+    def __missing__(self, value: bytes) -> Verdict:
+        verdict = self._rule(value)
+        if len(value) <= self.LONGEST:
             if len(self) >= self.ROOM:
                 self.clear()
-            self[name] = verdict
+            self[value] = verdict
         return verdict

@@ -1,0 +1,87 @@
+"""X-Forwarded-For, -Proto and -Host, and X-Request-ID: believed from a trusted hop only."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from .http.host import is_host
+from .http.message import Field
+
+_is_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+_NAMES = frozenset(
+    [b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"]
+)
+
+
+@attrs.frozen
+class Forwarded:
+    """Where a request comes from, for the log and for the backend."""
+
+    client: str
+    """The caller's address; never a reason to allow anything."""
+    fields: tuple[Field, ...]
+    """X-Forwarded-For, -Proto, -Host (where there is one) and X-Request-ID."""
+    request_id: str
+
+
+def resolve(
+    fields: Iterable[Field],
+    *,
+    peer: str,
+    trusted: bool,
+    host: bytes | None,
+    new_request_id: Callable[[], str],
+) -> Forwarded:
+    """Say where a request comes from.
+
+    :param fields: all fields of the request; only the exact names count.
+    :param peer: the address of whoever connected, as text.
+    :param trusted: whether the peer's own words about this are believed.  Each
+        is believed on its own, once, and only if it is well-formed.
+    :param host: the client's Host.
+    :param new_request_id: makes an id that is safe in a header and in a log.
+    """
+    client, addresses, proto, request_id = peer, peer.encode("ascii"), b"https", None
+    if trusted:
+        said: dict[bytes, list[bytes]] = {name: [] for name in _NAMES}
+        for name, value in fields:
+            lower = name.lower()
+            if lower in said:
+                said[lower].append(value)
+        chain = _addresses(b",".join(said[b"x-forwarded-for"]))
+        if chain:
+            client = chain[0]
+            addresses = ", ".join([*chain, peer]).encode("ascii")
+        proto = _only(said[b"x-forwarded-proto"], (b"http", b"https").__contains__) or proto
+        host = _only(said[b"x-forwarded-host"], is_host) or host
+        request_id = _only(said[b"x-request-id"], _is_request_id)
+    identifier = new_request_id() if request_id is None else request_id.decode("ascii")
+    result = [(b"X-Forwarded-For", addresses), (b"X-Forwarded-Proto", proto)]
+    if host is not None:
+        result.append((b"X-Forwarded-Host", host))
+    result.append((b"X-Request-ID", identifier.encode("ascii")))
+    return Forwarded(client, tuple(result), identifier)
+
+
+def _only(values: list[bytes], is_good: Callable[[bytes], object]) -> bytes | None:
+    """The one value, if there is exactly one and it is well-formed."""
+    return values[0] if len(values) == 1 and is_good(values[0]) else None
+
+
+def _addresses(value: bytes) -> list[str]:
+    """The addresses of a list, nearest to the caller first; none if one is bad."""
+    addresses = []
+    for element in value.split(b","):
+        text = element.strip(b" \t").decode("latin-1")
+        try:
+            # A zone may hold any character at all, and means nothing elsewhere.
+            if "%" in text:
+                return []
+            addresses.append(str(ipaddress.ip_address(text)))
+        except ValueError:
+            return []
+    return addresses

@@ -1,0 +1,81 @@
+"""Location and Content-Location: from the backend's view of its address to the client's."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin
+
+# RFC 3986 appendix B, for http(s) with an authority and for what has neither.
+_match = re.compile(
+    r"(?:((?:https?:)?//)([^/?#\\]*))?(/[^?#]*)?([?#].*)?", re.IGNORECASE | re.DOTALL
+).fullmatch
+# A relative path: no slash first, and no colon in the first segment.
+_match_relative = re.compile(r"[^/?#:\\]+(?:/.*)?(?:[?#].*)?", re.DOTALL).fullmatch
+_default_port = re.compile(r":(?:80|443)?\Z")
+
+
+def rewrite(
+    value: bytes,
+    *,
+    prefix: str,
+    base_path: str,
+    upstream_authority: bytes,
+    request_path: str,
+    external: bytes | None,
+) -> bytes:
+    """The same place, as the client has to call it.
+
+    Rewritten are an absolute path, and an http(s) or network-path reference to
+    the upstream's own authority (a default port is no port; a backend behind a
+    TLS sidecar takes itself for http).  A relative path stays unless it climbs
+    out of the backend.  Everything else stays as it is: other authorities,
+    paths outside `base_path`, what is no URL.  The query is never touched.
+
+    :param value: the field's value.
+    :param prefix: the backend's external path, `/components`.
+    :param base_path: what the upstream's paths begin with, `""` or `/base`.
+    :param upstream_authority: the Host that the backend was called by.
+    :param request_path: the external path of the request.
+    :param external: scheme and authority by which the client knows us, without
+        a path; None: the result is a path only.
+    """
+    text = value.decode("latin-1")
+    match = _match(text)
+    if match is None:
+        return _climbing(text, prefix, base_path, request_path).encode("latin-1")
+    slashes, authority, path, tail = match.groups()
+    if slashes is None and path is None:
+        return value
+    if slashes is not None and not _same(authority, upstream_authority.decode("latin-1")):
+        return value
+    below = _below(path or "/", base_path)
+    if below is None:
+        return value
+    rewritten = (prefix + below + (tail or "")).encode("latin-1")
+    return rewritten if slashes is None or external is None else external + rewritten
+
+
+def _same(authority: str, upstream: str) -> bool:
+    return _default_port.sub("", authority).lower() == _default_port.sub("", upstream).lower()
+
+
+def _below(path: str, base_path: str) -> str | None:
+    """The path without the base path; None when it is outside."""
+    if not path.startswith(base_path) or path[len(base_path) :][:1] not in ("", "/"):
+        return None
+    return path[len(base_path) :]
+
+
+def _climbing(text: str, prefix: str, base_path: str, request_path: str) -> str:
+    """A relative path, made absolute if the client would end outside the backend."""
+    if ".." not in text or not _match_relative(text):
+        return text
+    meant = _below(_resolve(base_path + request_path[len(prefix) :], text), base_path)
+    if meant is None or _resolve(request_path, text) == prefix + meant:
+        return text
+    return prefix + meant
+
+
+def _resolve(path: str, relative: str) -> str:
+    """RFC 3986 section 5.2, which `urljoin` follows only below an authority."""
+    return urljoin("http://-" + path, relative).removeprefix("http://-")
