@@ -6,7 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+_POLICY = Path("/usr/sbin/policy-rc.d")
+"""Asked by Debian's packages before they start a service (Debian policy manual, 9.3.3.1)."""
 _TIMEOUT = 300
 """Seconds for one apt-get."""
 
@@ -22,8 +27,25 @@ def install(*packages: str) -> bool:
         return False
     print(f"run: installing Debian packages: {' '.join(packages)}", file=sys.stderr, flush=True)
     wanted = ["install", "--yes", "--no-install-recommends", *packages]
-    # The lists of a new machine are empty or old: then the first try fails, and we fetch them.
-    return _apt(apt, wanted, quiet=True) or (_apt(apt, ["update"]) and _apt(apt, wanted))
+    with _no_service_started():
+        # The lists of a new machine are empty or old: then the first try fails, and we get them.
+        return _apt(apt, wanted, quiet=True) or (_apt(apt, ["update"]) and _apt(apt, wanted))
+
+
+@contextmanager
+def _no_service_started() -> Iterator[None]:
+    """Tests want the programs, not a web server on this machine's port 80."""
+    try:
+        with _POLICY.open("x", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+    except OSError:  # the machine has a policy of its own, or a folder we cannot write to
+        yield
+        return
+    try:
+        _POLICY.chmod(0o755)
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)
 
 
 def _apt(apt: str, words: list[str], quiet: bool = False) -> bool:

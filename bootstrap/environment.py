@@ -78,9 +78,12 @@ class Environment:
         """
         if self.complete():
             return
-        with _alone(self.root / ".run.lock"):
-            if not self.complete():
-                self._make()
+        try:
+            with _alone(self.root / ".run.lock"):
+                if not self.complete():
+                    self._make()
+        except (OSError, ValueError, pip.NoPip) as error:
+            raise SetupFailed(str(error)) from error
 
     def _lock(self, name: str) -> Path:
         return self.root / "requirements" / f"{name}.txt"
@@ -91,15 +94,12 @@ class Environment:
             self.folder.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
         recipe = self.recipe()
-        try:
-            venv.create(self.folder, with_pip=False, symlinks=True)
-            pin = find_pin(self._lock("bootstrap").read_text(encoding="utf-8"), "pip")
-            with pip.found(self.program("python"), pin) as command:
-                self._install(command, ["--require-hashes", "--only-binary=:all:", *self._from()])
-            if self.with_project:
-                self._install_project()
-        except (OSError, ValueError, pip.NoPip) as error:
-            raise SetupFailed(str(error)) from error
+        venv.create(self.folder, with_pip=False, symlinks=True)
+        pin = find_pin(self._lock("bootstrap").read_text(encoding="utf-8"), "pip")
+        with pip.found(self.program("python"), pin) as command:
+            self._install(command, ["--require-hashes", "--only-binary=:all:", *self._from()])
+        if self.with_project:
+            self._install_project()
         unfinished = self.folder / f"{MARKER}.new"
         unfinished.write_text(recipe, encoding="utf-8")
         unfinished.replace(self.folder / MARKER)
@@ -111,12 +111,18 @@ class Environment:
         options = ["--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
         environ = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
         done = subprocess.run(
-            [*command, "install", *options, *words], cwd=self.root, env=environ, check=False
+            [*command, "install", *options, *words],
+            cwd=self.root,
+            env=environ,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise SetupFailed(
-                f"pip could not fill {self.name}; its complaint is above. Without a network, "
-                "set PIP_FIND_LINKS to a folder with the wheels of requirements/*.txt"
+                f"pip could not fill {self.name}:\n{done.stderr.rstrip()}\n"
+                "Without a network, set PIP_FIND_LINKS to a folder with the wheels of "
+                "requirements/*.txt, and PIP_NO_INDEX=1"
             )
 
     def _install_project(self) -> None:
