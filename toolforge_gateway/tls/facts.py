@@ -1,0 +1,81 @@
+"""What a client's certificate says, judged by itself alone.
+
+A pure function of the certificate's bytes, and remembered: nearly every call
+of a command line client is a new connection with the same certificate.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import attrs
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import crypto
+
+from toolforge_gateway.dn import parse_der
+from toolforge_gateway.errors import BadEvidence
+from toolforge_gateway.model import DistinguishedName
+from toolforge_gateway.tls.files import extended_key_usages, not_after, not_before
+
+REMEMBERED = 1024
+"""Certificates; about 3 kB each."""
+
+
+@attrs.frozen
+class Facts:
+    """Of a certificate that may stand for a client, whoever issued it."""
+
+    subject: DistinguishedName
+    serial: int
+    not_before: float
+    not_after: float
+    fingerprint: str
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def facts_of(der: bytes) -> Facts:
+    """Read an end entity's certificate that OpenSSL has verified.
+
+    OpenSSL takes one without an extended key usage as fit for everything.  We
+    do not: certificates of one CA serve backends and clients, and only those
+    that were issued for clients may speak for one.
+
+    :raise BadEvidence: 403; remembered by nobody, so it costs each time.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        usages = extended_key_usages(certificate)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise refused(
+            "certificate-unreadable",
+            "your certificate has parts that cannot be read; have a new one issued",
+        ) from None
+    if usages is None or ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+        raise refused(
+            "certificate-usage",
+            "your certificate is not issued for clients (extended key usage clientAuth);"
+            " use a client certificate",
+        )
+    try:
+        # OpenSSL keeps the bytes of the name; cryptography would write it anew.
+        named = crypto.load_certificate(crypto.FILETYPE_ASN1, der).get_subject()
+        subject = parse_der(named.der())
+    except ValueError as error:
+        raise refused(
+            "certificate-subject",
+            f"your certificate's subject is not acceptable: {error}; have a new one issued",
+        ) from None
+    return Facts(
+        subject=subject,
+        serial=certificate.serial_number,
+        not_before=not_before(certificate),
+        not_after=not_after(certificate),
+        fingerprint=hashlib.sha256(der).hexdigest(),
+    )
+
+
+def refused(reason: str, message: str) -> BadEvidence:
+    """A certificate that is no good: 403, and the connection closes."""
+    return BadEvidence(403, reason, message, close=True)

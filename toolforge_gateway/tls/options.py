@@ -1,0 +1,164 @@
+"""What we say to OpenSSL, the same towards clients and towards backends.
+
+Twisted's own contexts differ from release to release (ALPN, when a context is
+frozen, which ciphers); this one is built here from its first line, so that the
+oldest and the newest Twisted give the same connection.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+HTTP_1_1 = b"http/1.1"
+
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+"""TLS 1.2: Mozilla's "intermediate" list without its finite-field suites."""
+
+SECURITY_LEVEL = 2
+"""OpenSSL refuses RSA below 2048 bits, curves below 224 and SHA-1 signatures
+in every chain, ours included (SSL_CTX_set_security_level(3)).  Its default
+differs between builds, so it is always said."""
+
+VERIFY_DEPTH = 3
+"""Most intermediate certificates between a peer and its trust anchor."""
+
+
+@attrs.frozen
+class KeyPair:
+    """A certificate of ours with its key and its intermediates."""
+
+    certificate: x509.Certificate
+    key: PrivateKeyTypes = attrs.field(repr=False)
+    chain: tuple[x509.Certificate, ...] = ()
+    """Nearest issuer first, without the root."""
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class GatewayCertificateOptions(CertificateOptions):
+    """Twisted's certificate options with a context of our own.
+
+    TLS 1.2 with the suites above and TLS 1.3; HTTP/1.1 by ALPN for those who
+    ask; no compression, no renegotiation, no resumption.
+
+    :param trusted: anchors of the peer's chain; none of them: the peer is not
+        asked for a certificate (only sensible towards clients).
+    :param required: whether a peer without a certificate is refused.
+    :param for_server: whether we are the server.
+    """
+
+    def __init__(
+        self,
+        pair: KeyPair,
+        trusted: Sequence[x509.Certificate],
+        *,
+        required: bool,
+        for_server: bool,
+    ):
+        super().__init__(
+            privateKey=crypto.PKey.from_cryptography_key(pair.key),
+            certificate=crypto.X509.from_cryptography(pair.certificate),
+            extraCertChain=[crypto.X509.from_cryptography(each) for each in pair.chain],
+            verify=bool(trusted),
+            caCerts=[crypto.X509.from_cryptography(each) for each in trusted] or None,
+            requireCertificate=required,
+            verifyDepth=VERIFY_DEPTH,
+            enableSessions=False,
+            enableSessionTickets=False,
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+        )
+        self._for_server = for_server
+        self._gateway_context: SSL.Context | None = None
+
+    def getContext(self) -> SSL.Context:
+        """The one context of all our connections, made on the first call.
+
+        :raise SSL.Error: OpenSSL takes our certificate or key for too weak, or
+            they do not belong together.
+        """
+        if self._gateway_context is None:
+            self._gateway_context = self._build()
+        return self._gateway_context
+
+    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        """A connection that a client has just opened."""
+        connection = SSL.Connection(self.getContext(), None)
+        connection.set_app_data(protocol)
+        return connection
+
+    def _build(self) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        context.set_options(
+            SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET
+        )
+        # MOVING_WRITE_BUFFER: a write that is tried again may come from another
+        # bytes object; else large bodies end in "bad write retry".
+        # RELEASE_BUFFERS: an idle connection keeps no 17 kB record buffers.
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS | _MODE_ACCEPT_MOVING_WRITE_BUFFER)
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        # Without one OpenSSL fails, rather than ignores, an attempt to resume.
+        context.set_session_id(secrets.token_bytes(16))
+        # Before the certificate, so that the level already judges it.
+        context.set_cipher_list(f"{CIPHERS}:@SECLEVEL={SECURITY_LEVEL}".encode("ascii"))
+        if self._for_server:
+            context.set_alpn_select_callback(_select_protocol)
+        else:
+            context.set_alpn_protos([HTTP_1_1])
+        context.use_certificate(self.certificate)
+        for intermediate in self.extraCertChain:
+            context.add_extra_chain_cert(intermediate)
+        context.use_privatekey(self.privateKey)
+        context.check_privatekey()
+        self._add_trust(context)
+        return context
+
+    def verification(self) -> tuple[int, object]:
+        """OpenSSL's verify mode, and a callback or None."""
+        if not self.verify:
+            return SSL.VERIFY_NONE, None
+        if self.requireCertificate:
+            return SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, None
+        return SSL.VERIFY_PEER, None
+
+    def _add_trust(self, context: SSL.Context) -> None:
+        store = context.get_cert_store()
+        for certificate in self.caCerts or ():
+            store.add_cert(certificate)
+        if self._for_server and self.caCerts:
+            # So that a client with several certificates picks the right one.
+            context.set_client_ca_list([each.get_subject() for each in self.caCerts])
+        context.set_verify_depth(self.verifyDepth)
+        context.set_verify(*self.verification())
+
+
+_MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2
+"""SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER of openssl/ssl.h; pyOpenSSL sets it by
+itself since 23.1 and never gave it a name."""
+
+
+def weakness(error: SSL.Error) -> tuple[str, str]:
+    """Why OpenSSL does not take a certificate of ours, and what to do."""
+    why = ", ".join(str(part[-1]) for part in error.args[0]) if error.args else str(error)
+    return f"is refused by OpenSSL: {why}", "use RSA of 2048 bits or more, or ECDSA P-256"
+
+
+def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> object:
+    """HTTP/1.1 if offered, else no protocol at all: the client then speaks
+    HTTP/1.1 or leaves (RFC 7301 section 3.2 would also let us refuse)."""
+    return HTTP_1_1 if HTTP_1_1 in offered else SSL.NO_OVERLAPPING_PROTOCOLS

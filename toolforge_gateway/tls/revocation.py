@@ -1,0 +1,131 @@
+"""Certificate revocation lists, checked by us (RFC 5280 section 5).
+
+With `CRL_CHECK` OpenSSL wants a list of every CA and refuses the clients of
+all the others, so the list of one CA is read and asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import attrs
+from cryptography import x509
+
+from toolforge_gateway.config.values import SettingFile
+from toolforge_gateway.tls.files import Findings, read_bytes
+
+
+@attrs.frozen
+class RevocationList:
+    """What one authority has taken back."""
+
+    serials: frozenset[int]
+    next_update: float
+    """POSIX seconds; from then on the list is not to be relied upon."""
+
+
+def read_revocation_lists(
+    setting: SettingFile, authorities: Sequence[x509.Certificate], findings: Findings
+) -> tuple[RevocationList | None, ...]:
+    """One list for each authority certificate, in their order.
+
+    The file has one or more lists, PEM or DER.  Each must be signed by one of
+    the authorities, in date, complete in itself and without a critical
+    extension (such a one says that the list is not all, or not about these
+    certificates).  An authority in the file of the CA that has no list of its
+    own gets None when another has one: its certificates are then refused.
+    """
+    data = read_bytes(setting, findings)
+    if data is None:
+        return ()
+    try:
+        lists = _parse(data)
+    except ValueError:
+        findings.complain(setting, "is no revocation list", "write it in PEM or DER form")
+        return ()
+    found: dict[int, RevocationList] = {}
+    for each in lists:
+        index = _signer(each, authorities)
+        if index is None:
+            findings.complain(
+                setting, "has a list that this CA did not sign", "give the list of the same CA"
+            )
+            continue
+        read = _read(each, setting, findings)
+        if read is not None:
+            found[index] = read
+    if not lists:
+        findings.complain(setting, "has no revocation list in it", "write one in PEM or DER form")
+    return tuple(found.get(index) for index in range(len(authorities)))
+
+
+def _parse(data: bytes) -> list[x509.CertificateRevocationList]:
+    begin, end = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
+    if data[:1] == b"0":
+        return [x509.load_der_x509_crl(data)]
+    return [
+        x509.load_pem_x509_crl(begin + rest.partition(end)[0] + end + b"\n")
+        for rest in data.split(begin)[1:]
+    ]
+
+
+def _signer(
+    crl: x509.CertificateRevocationList, authorities: Sequence[x509.Certificate]
+) -> int | None:
+    """Which of the authorities signed the list."""
+    for index, authority in enumerate(authorities):
+        if crl.issuer == authority.subject:
+            try:
+                if crl.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
+                    return index
+            except TypeError:
+                continue
+    return None
+
+
+def _read(
+    crl: x509.CertificateRevocationList, setting: SettingFile, findings: Findings
+) -> RevocationList | None:
+    before = len(findings.complaints)
+    last, following = _updates(crl)
+    if last > findings.now:
+        findings.complain(setting, "has a list that is not valid yet", "wait, or set the clock")
+    if following is None:
+        findings.complain(
+            setting, "has a list without nextUpdate", "have it issued with that date"
+        )
+    elif following <= findings.now:
+        findings.complain(setting, "has an expired list", "fetch the CA's present one")
+    try:
+        critical = any(extension.critical for extension in crl.extensions) or any(
+            extension.critical for revoked in crl for extension in revoked.extensions
+        )
+        serials = frozenset(revoked.serial_number for revoked in crl)
+    except ValueError:
+        findings.complain(setting, "has a list that cannot be read", "have it issued anew")
+        return None
+    if critical:
+        findings.complain(
+            setting,
+            "has a list with a critical extension (a delta or partial list)",
+            "give a complete list",
+        )
+    if following is None or len(findings.complaints) > before:
+        return None
+    return RevocationList(serials, following)
+
+
+def _updates(crl: x509.CertificateRevocationList) -> tuple[float, float | None]:
+    """thisUpdate and nextUpdate in POSIX seconds."""
+
+    def posix(name: str) -> float | None:
+        aware: datetime | None
+        if hasattr(crl, f"{name}_utc"):
+            aware = getattr(crl, f"{name}_utc")
+        else:  # cryptography before 42 has naive UTC times alone.
+            naive: datetime | None = getattr(crl, name)
+            aware = naive and naive.replace(tzinfo=timezone.utc)
+        return aware and aware.timestamp()
+
+    return posix("last_update") or 0.0, posix("next_update")

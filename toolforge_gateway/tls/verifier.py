@@ -1,0 +1,100 @@
+"""Our own judgement of a client's certificate, once per connection.
+
+OpenSSL has built and verified the chain by then; a chain it does not like has
+ended as a TLS alert, and no word of HTTP was spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from toolforge_gateway.interfaces import IClientVerifier
+from toolforge_gateway.model import Certificate, Kind
+from toolforge_gateway.tls.facts import facts_of, refused
+from toolforge_gateway.tls.files import not_after
+from toolforge_gateway.tls.revocation import RevocationList
+
+
+@attrs.frozen
+class Anchor:
+    """One certificate of a configured client CA."""
+
+    client_ca: str
+    identifies: frozenset[Kind]
+    not_after: float
+    revoked: RevocationList | None
+    """None: nothing can be revoked, unless `needs_list`."""
+    needs_list: bool
+    """Whether the CA was configured with revocation."""
+
+
+@implementer(IClientVerifier)
+@attrs.frozen
+class ClientVerifier:
+    """Finds which CA vouches, and whether the certificate is good for us.
+
+    :param anchors: by the DER form of the CA's certificate.  Never by name:
+        two authorities may bear the same one.
+    """
+
+    anchors: Mapping[bytes, Anchor]
+    clock: IReactorTime
+
+    def examine(self, connection: SSL.Connection) -> Certificate | None:
+        """See `IClientVerifier.examine`."""
+        chain = connection.get_verified_chain()
+        if not chain:
+            if connection.get_peer_certificate() is None:
+                return None
+            raise refused("certificate-unverified", "your certificate could not be verified")
+        if len(chain) < 2:
+            raise refused(
+                "certificate-of-authority", "an authority is no client; use a client certificate"
+            )
+        anchor = self.anchors.get(_der(chain[-1]))
+        if anchor is None:
+            raise refused("certificate-unverified", "your certificate could not be verified")
+        facts = facts_of(_der(chain[0]))
+        if anchor.needs_list:
+            self._check_revocation(anchor, facts.serial, direct=len(chain) == 2)
+        return Certificate(
+            subject=facts.subject,
+            client_ca=anchor.client_ca,
+            identifies=anchor.identifies,
+            not_before=facts.not_before,
+            # A certificate ends with the first of those that vouch for it.
+            not_after=min(
+                facts.not_after,
+                anchor.not_after,
+                *(not_after(each.to_cryptography()) for each in chain[1:-1]),
+            ),
+            fingerprint=facts.fingerprint,
+        )
+
+    def _check_revocation(self, anchor: Anchor, serial: int, direct: bool) -> None:
+        """Ask the CA's list, which knows only what the CA itself has signed."""
+        revoked = anchor.revoked
+        if revoked is None or not direct:
+            raise refused(
+                "revocation-unknown",
+                "no revocation list covers your certificate; have one issued by the CA itself",
+            )
+        if revoked.next_update <= self.clock.seconds():
+            raise refused(
+                "revocation-list-expired",
+                "the revocation list of your certificate's CA is out of date;"
+                " tell the operators of this service",
+            )
+        if serial in revoked.serials:
+            raise refused(
+                "certificate-revoked", "your certificate was revoked; have a new one issued"
+            )
+
+
+def _der(certificate: crypto.X509) -> bytes:
+    return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
