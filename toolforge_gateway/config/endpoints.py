@@ -20,6 +20,7 @@ _REFUSED = {
     ),
     "stdio": ("is a single connection", "write tcp:PORT"),
 }
+_EXAMPLE = "write for example tcp:8443 or tcp:8443:interface=127.0.0.1"
 _PORT = re.compile(r"tcp6?:(?:port=)?([0-9]+)(?::|\Z)")
 
 
@@ -40,11 +41,11 @@ def fault_of_endpoint(description: str) -> tuple[str, str] | None:
         serverFromString(None, description)
     except (LookupError, OSError):
         return None
+    except RuntimeError:
+        # The tokenizer runs out of text after an escape (PEP 479).
+        return "is no server endpoint description: it ends in a backslash", _EXAMPLE
     except Exception as error:
-        # Twisted lets TypeError, ValueError and RuntimeError out for mistakes
-        # in the text, and a plug-in whatever it likes.
-        return (
-            f"is no server endpoint description: {str(error)[:120]}",
-            "write for example tcp:8443 or tcp:8443:interface=127.0.0.1",
-        )
+        # Twisted lets TypeError and ValueError out for mistakes in the text,
+        # and a plug-in whatever it likes.
+        return f"is no server endpoint description: {str(error)[:120]}", _EXAMPLE
     return None

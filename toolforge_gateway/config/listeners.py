@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from toolforge_gateway.config.endpoints import fault_of_endpoint
-from toolforge_gateway.config.networks import host_name, read_network
+from toolforge_gateway.config.networks import read_network
 from toolforge_gateway.config.options import Options, alternatives, did_you_mean, shown
 from toolforge_gateway.config.urls import split_url
 from toolforge_gateway.config.values import (
@@ -15,7 +15,6 @@ from toolforge_gateway.config.values import (
     Listener,
     Network,
     ServerTLS,
-    SettingFile,
 )
 from toolforge_gateway.model import Kind
 
@@ -68,7 +67,7 @@ def _tls(options: Options) -> ServerTLS | None:
         if ca.name in first:
             sections[n].complain(
                 "name",
-                f"{shown(ca.name)} is also the name of the one in line {first[ca.name].origin.line}",
+                f"{shown(ca.name)} is also the name in line {first[ca.name].origin.line}",
                 "give each its own",
             )
         first.setdefault(ca.name, ca)

@@ -24,7 +24,9 @@ def read_network(options: Options, key: Key, text: str) -> Network | None:
         loose = ip_network(text, strict=False)
     except ValueError:
         options.complain(
-            key, f"{shown(text)} is no IP network", "write for example 192.0.2.0/24 or 2001:db8::/32"
+            key,
+            f"{shown(text)} is no IP network",
+            "write for example 192.0.2.0/24 or 2001:db8::/32",
         )
         return None
     address = ip_address(text.partition("/")[0])
@@ -35,12 +37,12 @@ def read_network(options: Options, key: Key, text: str) -> Network | None:
             f"write {loose} for the network or {address}/{loose.max_prefixlen} for the one address",
         )
         return None
-    if isinstance(loose, IPv6Network) and loose.network_address.ipv4_mapped is not None:
-        if loose.prefixlen >= 96:
-            # The clients of a dual-stack socket are compared as IPv4.
-            plain = f"{loose.network_address.ipv4_mapped}/{loose.prefixlen - 96}"
-            options.complain(key, f"{shown(text)} is IPv4 in IPv6 clothes", f"write {plain}")
-            return None
+    mapped = loose.network_address.ipv4_mapped if isinstance(loose, IPv6Network) else None
+    if mapped is not None and loose.prefixlen >= 96:
+        # The clients of a dual-stack socket are compared as IPv4.
+        plain = f"{mapped}/{loose.prefixlen - 96}"
+        options.complain(key, f"{shown(text)} is IPv4 in IPv6 clothes", f"write {plain}")
+        return None
     if loose.prefixlen == 0:
         options.warn(key, f"{shown(text)} trusts every address", "list the peers you mean")
     return loose

@@ -187,7 +187,7 @@ class Options:
             return default
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self._wrong(key, node, "a number", "a plain decimal, no unit")
+            self._wrong(key, node, "a number", "write a plain decimal without a unit")
         elif minimum is not None and value < minimum:
             self.complain(key, f"is {value}", f"write {minimum} or more")
         elif above is not None and value <= above:
@@ -321,9 +321,7 @@ class Options:
             found = "a list" if isinstance(node, Sequence) else "a mapping"
         self.complain(key, f"is {found}, not {wanted}", remedy or f"write {wanted}")
 
-    def _descend(
-        self, steps: document.Path, node: Mapping, line: int, report: Report
-    ) -> Options:
+    def _descend(self, steps: document.Path, node: Mapping, line: int, report: Report) -> Options:
         if steps not in self._below:
             path = (*self._path, *steps)
             self._below[steps] = Options(self._source, node, path, line, report)
