@@ -137,8 +137,12 @@ class IAnswer(Interface):
     def data(payload):
         """A piece of the body: bytes, unframed."""
 
+    def flush():
+        """Everything given so far goes out now: called once per segment that
+        was read, so that what arrived together leaves together."""
+
     def end():
-        """The body is complete."""
+        """The body is complete; flushes."""
 
     def cut():
         """The body broke off after `begin`: must not look whole."""
@@ -162,8 +166,11 @@ class IForward(Interface):
     def data(payload):
         """A piece of the request body: bytes, unframed."""
 
+    def flush():
+        """Everything given so far goes out now."""
+
     def end():
-        """The request body is complete."""
+        """The request body is complete; flushes."""
 
     def abort():
         """The caller left: the backend's request ends at once."""

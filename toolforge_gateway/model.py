@@ -131,8 +131,6 @@ class Exchange:
     """The caller's address as text, after PROXY and trusted X-Forwarded-For."""
     started: float
     """POSIX time at which the head was complete."""
-    began: float
-    """Monotonic seconds of the same moment, for durations."""
     tls_version: str = ""
     method: str = ""
     path: str = ""
@@ -147,7 +145,7 @@ class Exchange:
     bytes_out: int = 0
     """Answer body, payload bytes."""
     head_after: float | None = None
-    """Seconds from `began` to the answer's head."""
+    """Seconds from `started` to the answer's head."""
     ended_after: float | None = None
     complete: bool = False
     """Whether the answer reached its end rather than being cut."""

@@ -1,0 +1,57 @@
+"""How many connections there may be, over all listeners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+
+@attrs.define
+class Turnstile:
+    """Counts connections in and out; shared by all listeners."""
+
+    limit: int
+    open: int = 0
+
+
+class Admission(Factory):
+    """Closes a connection over the limit before a byte of it is read.
+
+    :param wrapped: what builds the protocol of an admitted connection.
+    """
+
+    noisy = False
+
+    def __init__(self, wrapped: IProtocolFactory, turnstile: Turnstile):
+        self._wrapped = wrapped
+        self._turnstile = turnstile
+
+    def doStart(self) -> None:
+        """Listening begins."""
+        self._wrapped.doStart()
+
+    def doStop(self) -> None:
+        """Listening ends."""
+        self._wrapped.doStop()
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        """See `IProtocolFactory`; None closes the connection."""
+        if self._turnstile.open >= self._turnstile.limit:
+            return None
+        protocol: Any = self._wrapped.buildProtocol(addr)
+        if protocol is None:
+            return None
+        self._turnstile.open += 1
+        lost = protocol.connectionLost
+
+        def connection_lost(reason: Failure) -> None:
+            self._turnstile.open -= 1
+            lost(reason)
+
+        # Instead of a wrapping protocol, which would cost a call per segment.
+        protocol.connectionLost = connection_lost
+        return protocol

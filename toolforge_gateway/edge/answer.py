@@ -1,0 +1,107 @@
+"""The answer to one request, on its way to the client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from toolforge_gateway.edge import refusals
+from toolforge_gateway.errors import Refusal
+from toolforge_gateway.http import write
+from toolforge_gateway.http.body import LAST_CHUNK, encode_chunk
+from toolforge_gateway.http.message import Field, Framing, RequestHead, ResponseHead
+from toolforge_gateway.interfaces import IAnswer
+from toolforge_gateway.model import Exchange
+
+if TYPE_CHECKING:
+    from toolforge_gateway.edge.connection import ServerConnection
+
+_CLOSE = (b"Connection", b"close")
+_CHUNKED = (b"Transfer-Encoding", b"chunked")
+
+
+@implementer(IAnswer)
+class ClientAnswer:
+    """Frames an answer for the client and keeps the exchange's account.
+
+    :param request: the head it answers; None when no head could be read.
+    :ivar begun: whether a final head has been handed out.
+    """
+
+    begun = False
+
+    def __init__(
+        self, connection: ServerConnection, exchange: Exchange, request: RequestHead | None
+    ):
+        self._connection = connection
+        self._exchange = exchange
+        self._request = request
+        self._out: list[bytes] = []
+        self._chunked = False
+        self._close = request is None or not request.persistent
+
+    def informational(self, head: ResponseHead) -> None:
+        # A client of HTTP/1.0 does not know them (RFC 9110 section 15.2).
+        if self._request is not None and self._request.minor >= 1:
+            fields = [field for field in head.fields if field[0].lower() != b"connection"]
+            self._connection.write(write.response_head(head.status, head.reason, fields))
+
+    def begin(self, head: ResponseHead, fields: list[Field]) -> None:
+        if head.framing is Framing.CHUNKED or head.framing is Framing.UNTIL_CLOSE:
+            if self._request is not None and self._request.minor >= 1:
+                self._chunked = True
+                fields.append(_CHUNKED)
+            else:
+                self._close = True
+        self._begin(head.status, head.reason, fields)
+
+    def data(self, payload: bytes) -> None:
+        self._exchange.bytes_out += len(payload)
+        self._out.append(encode_chunk(payload) if self._chunked else payload)
+
+    def flush(self) -> None:
+        if self._out:
+            out, self._out = self._out, []
+            self._connection.write(b"".join(out) if len(out) > 1 else out[0])
+
+    def end(self) -> None:
+        if self._chunked:
+            self._out.append(LAST_CHUNK)
+        self.flush()
+        self._exchange.complete = True
+        self._connection.answered(self._close)
+
+    def cut(self) -> None:
+        self.flush()
+        self._exchange.reason = "backend-cut"
+        self._connection.cut_off()
+
+    def fail(self, refusal: Refusal) -> None:
+        self._exchange.reason = refusal.reason
+        body = refusals.body(refusal, self._exchange.request_id)
+        fields = refusals.fields(
+            refusal, len(body), self._exchange.request_id, self._connection.http_date()
+        )
+        self._close = self._close or refusal.close
+        self._begin(refusal.status, refusals.phrase(refusal.status), fields)
+        if self._request is None or self._request.method != b"HEAD":
+            self.data(body)
+        self.end()
+
+    def pause(self) -> None:
+        self._connection.hold("backend", True)
+
+    def resume(self) -> None:
+        self._connection.hold("backend", False)
+
+    def _begin(self, status: int, reason: bytes, fields: list[Field]) -> None:
+        self.begun = True
+        self._exchange.status = status
+        self._exchange.head_after = self._connection.seconds() - self._exchange.started
+        # An early answer leaves a request body in the way of the next
+        # request, so that this one must be the last (RFC 9112 section 9.3).
+        self._close = self._close or self._connection.must_close()
+        if self._close:
+            fields.append(_CLOSE)
+        self._out.append(write.response_head(status, reason, fields))

@@ -1,0 +1,48 @@
+"""What a connection tells of its caller; worked out once per connection."""
+
+from __future__ import annotations
+
+
+import attrs
+
+from toolforge_gateway.auth.chain import Caller as Standing
+from toolforge_gateway.config.values import Forwarded
+from toolforge_gateway.edge.proxy_protocol import Address
+from toolforge_gateway.errors import Refusal
+from toolforge_gateway.model import Certificate
+
+
+@attrs.define
+class Caller:
+    """The client end of one connection."""
+
+    address: Address | None
+    """After PROXY; None for a Unix socket."""
+    tls_version: str = ""
+    certificate: Certificate | None = None
+    refusal: Refusal | None = None
+    """Why every request of this connection is refused, if it is."""
+    trusted: bool = False
+    """Whether its X-Forwarded-* and X-Request-ID count."""
+    standing: Standing | None = None
+    """What the authenticators that depend on the connection said; None only
+    before the handshake and beside a `refusal`."""
+
+    @property
+    def peer(self) -> str:
+        """The address as text; "unix" where there is none."""
+        return str(self.address) if self.address is not None else "unix"
+
+
+def is_trusted(
+    forwarded: Forwarded, address: Address | None, certificate: Certificate | None
+) -> bool:
+    """Whether a peer's X-Forwarded-* and X-Request-ID count."""
+    if address is not None and any(
+        address.version == network.version and address in network for network in forwarded.networks
+    ):
+        return True
+    return certificate is not None and any(
+        certificate.client_ca == client_ca and certificate.subject.values("CN") == (cn,)
+        for client_ca, cn in forwarded.certificates
+    )

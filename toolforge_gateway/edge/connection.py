@@ -1,0 +1,380 @@
+"""One connection of a client: reads requests, one after another.
+
+    handshake -> reading a head -> serving (deciding, body in, answer out)
+                      ^------------------------|  -> closing
+
+Requests of one connection are served strictly in turn; what a client sends
+ahead waits, within a bound.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from toolforge_gateway.edge.answer import ClientAnswer
+from toolforge_gateway.edge.caller import Caller
+from toolforge_gateway.edge.proxy_protocol import address_of
+from toolforge_gateway.errors import BadMessage, Refusal
+from toolforge_gateway.http.body import decoder_for
+from toolforge_gateway.http.head import HeadReader, parse_request_head
+from toolforge_gateway.http.message import Framing, RequestHead
+from toolforge_gateway.interfaces import IForward
+from toolforge_gateway.model import Exchange
+from toolforge_gateway.wire import close_wire
+
+if TYPE_CHECKING:
+    from toolforge_gateway.edge.server import Server
+
+AHEAD = 65536
+"""Bytes that a client may send ahead of their turn before we stop reading."""
+LINGER = 5.0
+"""Seconds in which a client may still read, and send in vain, after the last
+answer; closing at once could destroy the answer on its way (RFC 9112
+section 9.6)."""
+
+
+class _Phase(enum.Enum):
+    HANDSHAKE = enum.auto()
+    READING = enum.auto()
+    SERVING = enum.auto()
+    CLOSING = enum.auto()
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class ServerConnection(Protocol):
+    """Speaks HTTP/1.1 with one client.
+
+    :param server: what all connections of a listener share.
+    """
+
+    def __init__(self, server: Server):
+        self._server = server
+        self.deadline: float | None = None
+        self.caller = Caller(address=None)
+        self._phase = _Phase.HANDSHAKE
+        self._reader = HeadReader(server.head_limits)
+        self._pending = b""
+        self._pumping = False
+        self._exchange: Exchange | None = None
+        self._answer: ClientAnswer | None = None
+        self._forward: IForward | None = None
+        self._deciding: Deferred[None] | None = None
+        self._decoder: object = None
+        self._holds: set[str] = set()
+        self._output_full = False
+        self._close_when_out = False
+        self._wire_closed = False
+
+    # What the transport reports.
+
+    def connectionMade(self) -> None:
+        self.caller = Caller(address=address_of(self.transport.getPeer()))
+        if not self._server.admit(self):
+            self.transport.abortConnection()
+            return
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        self._due_in(self._server.timeouts.handshake)
+
+    def handshakeCompleted(self) -> None:
+        self.caller = self._server.identify(self.transport, self.caller)
+        self._phase = _Phase.READING
+        self._due_in(self._server.timeouts.request_head)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._decoder is not None and self._forward is not None:
+            self._read_body(data)
+        elif self._phase is not _Phase.CLOSING:
+            self._pending = self._pending + data if self._pending else data
+            self._pump()
+            if len(self._pending) > AHEAD:
+                self.hold("ahead", True)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._phase = _Phase.CLOSING
+        self.deadline = None
+        self._server.forget(self)
+        if self.caller.standing is not None:
+            self.caller.standing.lost()
+        self._stop_deciding()
+        if self._forward is not None:
+            self._forward.abort()
+        if self._exchange is not None:
+            self._exchange.reason = "client-left"
+            self._account()
+
+    def deadline_passed(self) -> None:
+        """Called by `Deadlines`."""
+        if self._phase is _Phase.HANDSHAKE:
+            self.transport.abortConnection()
+        elif self._phase is _Phase.READING:
+            if self._reader.started:
+                self._refuse_unread(
+                    BadMessage(408, "head-timeout", "your request's head did not come in time")
+                )
+            else:
+                self._close()
+        elif self._phase is _Phase.SERVING:
+            self._give_up(
+                Refusal(408, "body-timeout", "your request's body did not come in time", close=True)
+                if self._decoder is not None
+                else Refusal(503, "decision-timeout", "who you are could not be checked in time")
+            )
+        elif not self._wire_closed:
+            self._close_wire()
+        else:
+            self.transport.abortConnection()
+
+    # The transport's view: it is our producer's consumer.
+
+    def pauseProducing(self) -> None:
+        self._output_full = True
+        if self._forward is not None:
+            self._forward.pause()
+
+    def resumeProducing(self) -> None:
+        self._output_full = False
+        if self._close_when_out:
+            self._close()
+        elif self._forward is not None:
+            self._forward.resume()
+        else:
+            self._pump()
+
+    def stopProducing(self) -> None:
+        """The connection is going away; `connectionLost` tells the rest."""
+
+    # What `ClientAnswer` asks for.
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of an answer."""
+        self.transport.write(data)
+
+    def seconds(self) -> float:
+        """Monotonic seconds."""
+        return self._server.seconds()
+
+    def http_date(self) -> bytes:
+        """The current date as RFC 9110 section 5.6.7 wants it."""
+        return self._server.http_date()
+
+    def must_close(self) -> bool:
+        """Whether the answer that begins now is this connection's last."""
+        return self._decoder is not None or self._server.draining
+
+    def hold(self, why: str, wanted: bool) -> None:
+        """Stop reading from the client for a reason, or end that reason."""
+        held = bool(self._holds)
+        if wanted:
+            self._holds.add(why)
+        else:
+            self._holds.discard(why)
+        if bool(self._holds) == held:
+            return
+        if self._holds:
+            self.transport.pauseProducing()
+        else:
+            self.transport.resumeProducing()
+        if self._decoder is not None:
+            # The client's silence counts only while we listen.
+            self.deadline = None if self._holds else self._in(self._server.timeouts.request_idle)
+
+    def answered(self, close: bool) -> None:
+        """The answer is complete."""
+        unread = self._decoder is not None
+        self._account()
+        if close or unread or self._server.draining:
+            self._close()
+            return
+        self._phase = _Phase.READING
+        self._due_in(self._server.timeouts.keep_alive)
+        self.hold("backend", False)
+        self.hold("ahead", False)
+        if self._pending:
+            self._pump()
+
+    def cut_off(self) -> None:
+        """The answer broke off: end the connection so that this shows."""
+        self._account()
+        self._phase = _Phase.CLOSING
+        self._close_wire()
+
+    def drain(self) -> None:
+        """Close now if idle; else the current answer is the last."""
+        if self._phase is _Phase.READING and not self._reader.started and not self._pending:
+            self._close()
+
+    def give_up(self) -> None:
+        """Close whatever is going on."""
+        self.transport.abortConnection()
+
+    # Reading.
+
+    def _pump(self) -> None:
+        """Serve what has come, as far as turns and back-pressure allow.
+
+        A loop, because a client may send hundreds of small requests ahead and
+        each may be answered at once.
+        """
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._pending and self._phase is _Phase.READING and not self._output_full:
+                data, self._pending = self._pending, b""
+                self._read_head(data)
+        finally:
+            self._pumping = False
+
+    def _read_head(self, data: bytes) -> None:
+        had_begun = self._reader.started
+        try:
+            raw = self._reader.feed(data)
+            if raw is None:
+                if self._reader.started and not had_begun:
+                    self._due_in(self._server.timeouts.request_head)
+                return
+            self._pending = self._reader.rest
+            head = parse_request_head(raw, self._server.head_limits)
+        except BadMessage as refusal:
+            self._refuse_unread(refusal)
+            return
+        self.deadline = None
+        self._phase = _Phase.SERVING
+        self._exchange, resolved = self._server.begin_exchange(self.caller, head)
+        self._answer = ClientAnswer(self, self._exchange, head)
+        if head.framing is not Framing.NONE:
+            self._decoder = decoder_for(head.framing, head.length, self._server.head_limits)
+        try:
+            started = self._server.decide(self.caller, self._exchange, head, resolved)
+        except Refusal as refusal:
+            self._answer.fail(refusal)
+            return
+        if isinstance(started, Deferred):
+            self._due_in(self._server.timeouts.response_head)
+            self._deciding = started
+            started.addCallbacks(self._decided, self._undecided)
+        else:
+            self._serve(started)
+
+    def _decided(self, start) -> None:
+        self._deciding = None
+        self.deadline = None
+        self._serve(start)
+
+    def _undecided(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        self._deciding = None
+        if failure.check(Refusal):
+            self._answer.fail(failure.value)
+        else:
+            self._answer.fail(self._server.undecidable(failure))
+
+    def _stop_deciding(self) -> None:
+        deciding, self._deciding = self._deciding, None
+        if deciding is not None:
+            deciding.cancel()
+
+    def _serve(self, start) -> None:
+        """Forward, now that it has been decided."""
+        answer = self._answer
+        forward = start(answer)
+        if self._answer is not answer:
+            return  # It has failed at once and is already answered.
+        self._forward = forward
+        if self._output_full:
+            forward.pause()
+        if self._decoder is not None:
+            self._due_in(self._server.timeouts.request_idle)
+            if self._pending:
+                data, self._pending = self._pending, b""
+                self._read_body(data)
+
+    def _read_body(self, data: bytes) -> None:
+        exchange, forward, decoder = self._exchange, self._forward, self._decoder
+        try:
+            for piece in decoder.feed(data):
+                exchange.bytes_in += len(piece)
+                forward.data(piece)
+        except BadMessage as refusal:
+            self._give_up(refusal)
+            return
+        if exchange.bytes_in > self._server.limits.request_body:
+            self._give_up(self._server.too_large())
+        elif decoder.finished:
+            self._decoder = None
+            self._pending = decoder.rest
+            self.deadline = None
+            forward.end()
+        else:
+            forward.flush()
+            if not self._holds:
+                self._due_in(self._server.timeouts.request_idle)
+
+    # Ending.
+
+    def _refuse_unread(self, refusal: BadMessage) -> None:
+        """Answer bytes that are not a request."""
+        self._phase = _Phase.SERVING
+        self._pending = b""
+        self._exchange, _ = self._server.begin_exchange(self.caller, None)
+        self._answer = ClientAnswer(self, self._exchange, None)
+        self._answer.fail(refusal)
+
+    def _give_up(self, refusal: Refusal) -> None:
+        """End the current exchange from our side."""
+        self._stop_deciding()
+        forward, self._forward = self._forward, None
+        if forward is not None:
+            forward.abort()
+        if self._answer is None:
+            return
+        if self._answer.begun:
+            self._exchange.reason = refusal.reason
+            self.cut_off()
+        else:
+            self._answer.fail(refusal)
+
+    def _account(self) -> None:
+        """The exchange is over: tell the observer and forget it."""
+        exchange, self._exchange = self._exchange, None
+        self._answer = self._forward = self._decoder = None
+        self._server.ended(exchange)
+
+    def _close(self) -> None:
+        """Close in good order: what was written goes out, then close_notify,
+        and the client is given `LINGER` to close its side."""
+        self._phase = _Phase.CLOSING
+        self._pending = b""
+        if self._output_full:
+            self._close_when_out = True
+            self._due_in(self._server.timeouts.response_idle)
+            return
+        self._close_when_out = False
+        if self._holds:
+            self._holds.clear()
+            self.transport.resumeProducing()
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self._due_in(LINGER)
+
+    def _close_wire(self) -> None:
+        """Close without close_notify, once what was written is out."""
+        self._close_when_out = False
+        self._wire_closed = True
+        close_wire(self.transport)
+        self._due_in(LINGER)
+
+    def _due_in(self, seconds: float) -> None:
+        self.deadline = self._in(seconds)
+
+    def _in(self, seconds: float) -> float:
+        return self._server.seconds() + seconds

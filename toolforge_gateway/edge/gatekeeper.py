@@ -1,0 +1,87 @@
+"""Identify and authorize, for whatever carries a request."""
+
+from __future__ import annotations
+
+
+from twisted.internet.defer import Deferred
+
+from toolforge_gateway.auth.chain import AuthenticatorChain
+from toolforge_gateway.auth.chain import Caller as Standing
+from toolforge_gateway.edge.caller import Caller
+from toolforge_gateway.edge.proxy_protocol import Address
+from toolforge_gateway.http.message import Field, RequestHead
+from toolforge_gateway.http.target import Target
+from toolforge_gateway.interfaces import IAuthorizer
+from toolforge_gateway.model import Certificate, Decision, Evidence, Exchange, Identity
+from toolforge_gateway.routing import Route
+
+
+class Gatekeeper:
+    """Asks who calls, then whether they may.
+
+    :param chain: the authenticators.
+    :param authorizer: the rules.
+    """
+
+    def __init__(self, chain: AuthenticatorChain, authorizer: IAuthorizer):
+        self._chain = chain
+        self._authorizer = authorizer
+
+    def introduce(self, address: Address | None, certificate: Certificate | None) -> Standing:
+        """Ask, once per connection, the authenticators that depend on it."""
+        return self._chain.for_connection(Evidence(certificate=certificate, address=address))
+
+    def admit(
+        self,
+        caller: Caller,
+        identity: Identity | None,
+        exchange: Exchange,
+        route: Route,
+        head: RequestHead,
+        target: Target,
+    ) -> Decision | Deferred[Decision]:
+        """Decide one request, and note who it came from.
+
+        :param identity: who it is, where the connection alone says so.
+        :return: a Deferred only when an authenticator needs one.
+        :raise Refusal: the reason why not.
+        """
+        method, path = exchange.method, target.path
+
+        def judge(known: Identity) -> Decision:
+            exchange.identity = known
+            return self._authorizer.authorize(known, route, method, path)
+
+        if identity is None:
+            identity = caller.standing.for_request(self._evidence(caller, route, head, target))
+            if isinstance(identity, Deferred):
+                return identity.addCallback(judge)
+        return judge(identity)
+
+    def _evidence(
+        self, caller: Caller, route: Route, head: RequestHead, target: Target
+    ) -> Evidence:
+        wanted = self._chain.headers
+        return Evidence(
+            certificate=caller.certificate,
+            address=caller.address,
+            method=head.method.decode("ascii"),
+            path=target.path,
+            query=target.query,
+            backend=route.name,
+            headers=tuple(
+                (name.decode("ascii").lower(), value.decode("latin-1"))
+                for name, value in head.fields
+                if wanted and name.decode("ascii").lower() in wanted
+            ),
+        )
+
+
+def identity_fields(decision: Decision) -> tuple[Field, ...]:
+    """How a backend is told who calls."""
+    fields: tuple[Field, ...] = ()
+    if decision.tool is not None:
+        fields += ((b"X-Toolforge-Tool", decision.tool.encode("ascii")),)
+    if decision.user is not None:
+        fields += ((b"X-Toolforge-User", decision.user.encode("ascii")),)
+    return fields

@@ -1,0 +1,94 @@
+"""Resources that render for themselves, on the gateway's own connections.
+
+An ordinary `twisted.web` Site answers, unchanged and by its public interface
+alone: it stands at the other end of a pipe in memory, as one more backend.
+So its answers pass the same grammar, framing and back-pressure as any other,
+and only a request for one of its pages costs a `twisted.web` Request.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.web.server import Site
+
+from toolforge_gateway import headers
+from toolforge_gateway.config.values import Timeouts
+from toolforge_gateway.deadlines import Deadlines
+from toolforge_gateway.edge.pipe import join
+from toolforge_gateway.http import write
+from toolforge_gateway.http.message import Field, Framing, RequestHead, ResponseHead
+from toolforge_gateway.http.target import Target
+from toolforge_gateway.interfaces import IAnswer
+from toolforge_gateway.proxy.connection import UpstreamConnection
+from toolforge_gateway.proxy.forwarding import Forwarding
+
+_ADDRESS = IPv4Address("TCP", "127.0.0.1", 0)
+# What the Site would tell of itself is of no use to anyone but an attacker.
+_NOT_FOR_CLIENTS = frozenset([b"server"])
+
+
+class LocalSite:
+    """Forwards requests to a Site in this process.
+
+    :param site: its Resource tree is the gateway's.
+    :param clock: IReactorTime.
+    """
+
+    def __init__(self, site: Site, clock: Any, deadlines: Deadlines, timeouts: Timeouts):
+        self._site = site
+        self._clock = clock
+        self._deadlines = deadlines
+        self._timeouts = timeouts
+
+    def forward(
+        self, head: RequestHead, target: Target, added: tuple[Field, ...], answer: IAnswer
+    ) -> Forwarding:
+        """Begin to answer a request; its body follows by `IForward`."""
+        fields = [(b"Host", head.host or b"localhost"), (b"Connection", b"close")]
+        fields += headers.request_fields(head, forward_credentials=False)
+        fields += added
+        if head.framing is Framing.LENGTH:
+            fields.append((b"Content-Length", b"%d" % head.length))
+        elif head.framing is Framing.CHUNKED:
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        return Forwarding(
+            backend="the gateway",
+            pool=self,
+            deadlines=self._deadlines,
+            timeouts=self._timeouts,
+            method=head.method,
+            head=write.request_head(head.method, head.target, fields),
+            body=head.framing,
+            answer_fields=_answer_fields,
+            answer=answer,
+        ).start()
+
+    # What `Forwarding` expects of a pool; nothing is kept here.
+
+    def take(self) -> None:
+        """There is never a kept connection."""
+
+    def dial(self, borrower: Forwarding) -> Deferred[object]:
+        """Join a new channel of the Site to the borrower."""
+        connection = UpstreamConnection(self, borrower)
+        join(self._clock, _ADDRESS, connection, self._site.buildProtocol(_ADDRESS))
+        self._clock.callLater(0, connection.handshakeCompleted)
+        return Deferred()
+
+    def put(self, connection: UpstreamConnection) -> None:
+        """Nothing is kept."""
+        connection.close()
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        """Nothing is counted."""
+
+
+def _answer_fields(head: ResponseHead) -> list[Field]:
+    return [
+        field
+        for field in headers.response_fields(head)
+        if field[0].lower() not in _NOT_FOR_CLIENTS
+    ]

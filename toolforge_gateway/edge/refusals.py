@@ -1,0 +1,44 @@
+"""Answers of our own: what a `Refusal` looks like to a client.
+
+One body serves all the clients there are: jobs, builds and envvars read the
+top-level list `error`, components reads `messages.error`, programs read
+`reason` and people quote `request_id`.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from toolforge_gateway.errors import Refusal
+from toolforge_gateway.http.message import Field
+
+
+def body(refusal: Refusal, request_id: str) -> bytes:
+    """The JSON body, ASCII, ending in a newline."""
+    text = json.dumps(
+        {
+            "error": [refusal.message],
+            "messages": {"error": [refusal.message], "info": [], "warning": []},
+            "reason": refusal.reason,
+            "request_id": request_id,
+        }
+    )
+    return text.encode("ascii") + b"\n"
+
+
+def phrase(status: int) -> bytes:
+    """The reason phrase of a status line (RFC 9110 section 15)."""
+    return HTTPStatus(status).phrase.encode("ascii")
+
+
+def fields(refusal: Refusal, length: int, request_id: str, date: bytes) -> list[Field]:
+    """The fields of the answer; `date` is an HTTP date."""
+    return [
+        (b"Date", date),
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"%d" % length),
+        (b"Cache-Control", b"no-store"),
+        (b"X-Content-Type-Options", b"nosniff"),
+        (b"X-Request-ID", request_id.encode("ascii")),
+    ]

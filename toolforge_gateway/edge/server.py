@@ -1,0 +1,235 @@
+"""What the connections of one listener share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+from uuid import uuid4
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toolforge_gateway import forwarded
+from toolforge_gateway.config.values import Limits, Listener, Timeouts
+from toolforge_gateway.deadlines import Deadlines
+from toolforge_gateway.edge.caller import Caller, is_trusted
+from toolforge_gateway.edge.connection import ServerConnection
+from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_fields
+from toolforge_gateway.edge.proxy_protocol import Address
+from toolforge_gateway.edge.local import LocalSite
+from toolforge_gateway.errors import Refusal
+from toolforge_gateway.http.head import HeadLimits
+from toolforge_gateway.http.message import Field, Framing, RequestHead
+from toolforge_gateway.http.target import Target, check_target
+from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward, IObserver
+from toolforge_gateway.model import Decision, Exchange
+from toolforge_gateway.proxy.resource import ReverseProxyResource
+from toolforge_gateway.routing import RouteTable
+
+log = Logger()
+
+Start = Callable[[IAnswer], IForward]
+
+
+@attrs.frozen
+class Shared:
+    """What all listeners share."""
+
+    gatekeeper: Gatekeeper
+    routes: RouteTable[ReverseProxyResource]
+    local: LocalSite
+    deadlines: Deadlines
+    timeouts: Timeouts
+    limits: Limits
+    observer: IObserver
+    new_request_id: Callable[[], str] = lambda: uuid4().hex
+
+
+class Server(ServerFactory):
+    """Makes the connections of one listener and decides their requests.
+
+    :param shared: what it has in common with other listeners.
+    :param listener: its configuration.
+    :param verifier: judges its clients' certificates.
+    :param names_host: whether its own certificate covers a Host value.
+    :ivar draining: no request after the current ones.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        shared: Shared,
+        listener: Listener,
+        verifier: IClientVerifier,
+        names_host: Callable[[bytes], bool],
+    ):
+        self.timeouts = shared.timeouts
+        self.limits = shared.limits
+        self.head_limits = HeadLimits(
+            shared.limits.request_line, shared.limits.header_block, shared.limits.headers
+        )
+        self.seconds = shared.deadlines.seconds
+        self.draining = False
+        self.connections: set[ServerConnection] = set()
+        self._by_address: Counter[Address] = Counter()
+        self._shared = shared
+        self._listener = listener
+        self._verifier = verifier
+        self._names_host = names_host
+        self._external = listener.external_url.encode("ascii") if listener.external_url else None
+        self._date = (0, b"")
+        self._empty: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: object) -> ServerConnection:
+        return ServerConnection(self)
+
+    # Connections.
+
+    def admit(self, connection: ServerConnection) -> bool:
+        """Count a connection in, unless its address has too many."""
+        most, address = self.limits.connections_per_address, connection.caller.address
+        if most is not None and address is not None:
+            if self._by_address[address] >= most:
+                return False
+            self._by_address[address] += 1
+        self.connections.add(connection)
+        self._shared.deadlines.watch(connection)
+        return True
+
+    def forget(self, connection: ServerConnection) -> None:
+        """Count it out."""
+        if connection not in self.connections:
+            return
+        self.connections.remove(connection)
+        address = connection.caller.address
+        if address in self._by_address:
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+        self._shared.deadlines.forget(connection)
+        if self._empty is not None and not self.connections:
+            empty, self._empty = self._empty, None
+            empty.callback(None)
+
+    def drain(self) -> Deferred[None]:
+        """No new requests; fires when the last connection is gone."""
+        self.draining = True
+        done = self._empty = Deferred()
+        for connection in tuple(self.connections):
+            connection.drain()
+        if not self.connections and self._empty is not None:
+            self._empty = None
+            done.callback(None)
+        return done
+
+    def identify(self, transport: Any, caller: Caller) -> Caller:
+        """What a finished handshake adds to what is known of the caller."""
+        handle = transport.getHandle()
+        caller = attrs.evolve(caller, tls_version=handle.get_protocol_version_name())
+        try:
+            certificate = self._verifier.examine(handle)
+            trusted = is_trusted(self._listener.forwarded, caller.address, certificate)
+            standing = self._shared.gatekeeper.introduce(caller.address, certificate)
+            return attrs.evolve(
+                caller, certificate=certificate, trusted=trusted, standing=standing
+            )
+        except Refusal as refusal:
+            return attrs.evolve(caller, refusal=refusal)
+
+    # Requests.
+
+    def begin_exchange(
+        self, caller: Caller, head: RequestHead | None
+    ) -> tuple[Exchange, tuple[Field, ...]]:
+        """Open the account of a request, and work out the X-Forwarded-* and
+        X-Request-ID fields that go with it."""
+        resolved = forwarded.resolve(
+            head.fields if head is not None else (),
+            peer=caller.peer,
+            trusted=caller.trusted,
+            host=head.host if head is not None else None,
+            new_request_id=self._shared.new_request_id,
+        )
+        exchange = Exchange(
+            request_id=resolved.request_id,
+            client=resolved.client,
+            started=self.seconds(),
+            tls_version=caller.tls_version,
+        )
+        if head is not None:
+            exchange.method = head.method.decode("ascii")
+        return exchange, resolved.fields
+
+    def decide(
+        self, caller: Caller, exchange: Exchange, head: RequestHead, added: tuple[Field, ...]
+    ) -> Start | Deferred[Start]:
+        """Walk the line up to the forward.
+
+        :raise Refusal: somewhere on the line the answer was no.
+        """
+        if caller.refusal is not None:
+            raise caller.refusal
+        identity = caller.standing.settled(self.seconds())
+        target = check_target(head.target)
+        exchange.path = target.path
+        resource = self._shared.routes.find(target.path)
+        if resource is None:
+            return lambda answer: self._shared.local.forward(head, target, added, answer)
+        exchange.backend = resource.backend.name
+        if head.framing is Framing.LENGTH and head.length > self.limits.request_body:
+            raise self.too_large()
+
+        def admitted(decision: Decision) -> Start:
+            exchange.reason = decision.reason
+            fields = added + identity_fields(decision)
+            return lambda answer: resource.forward(
+                head, target, fields, lambda: self._external_for(head.host), answer
+            )
+
+        decision = self._shared.gatekeeper.admit(
+            caller, identity, exchange, resource.route, head, target
+        )
+        if isinstance(decision, Deferred):
+            return decision.addCallback(admitted)
+        return admitted(decision)
+
+    def too_large(self) -> Refusal:
+        """The body is over `limits.request_body`."""
+        return Refusal(
+            413,
+            "body-too-large",
+            f"your request's body is larger than the {self.limits.request_body} bytes allowed here",
+            close=True,
+        )
+
+    def undecidable(self, failure: Failure) -> Refusal:
+        """An authenticator broke; that must never let anybody in."""
+        log.failure("an authenticator failed", failure)
+        return Refusal(
+            503, "decision-failed", "who you are could not be checked: please tell the admins"
+        )
+
+    def ended(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        exchange.ended_after = self.seconds() - exchange.started
+        self._shared.observer.ended(exchange)
+
+    def http_date(self) -> bytes:
+        """The current date; made once a second."""
+        now = int(self.seconds())
+        if self._date[0] != now:
+            self._date = now, formatdate(now, usegmt=True).encode("ascii")
+        return self._date[1]
+
+    def _external_for(self, host: bytes | None) -> bytes | None:
+        if self._external is not None:
+            return self._external
+        if host is not None and self._names_host(host):
+            return b"https://" + host
+        return None

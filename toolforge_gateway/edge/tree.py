@@ -1,0 +1,109 @@
+"""The Resource tree: the one source of routes.
+
+    /            greeting
+    /healthz     "ok"
+    /jobs        ReverseProxyResource
+    ...          one for each backend, at its path
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from twisted.web.resource import Resource
+
+from toolforge_gateway._version import __version__
+from toolforge_gateway.edge import refusals
+from toolforge_gateway.errors import Refusal
+from toolforge_gateway.proxy.resource import ReverseProxyResource
+from toolforge_gateway.routing import RouteTable
+
+NOT_FOUND = Refusal(
+    404,
+    "no-such-path",
+    "there is no API at this path; the path begins with the API's name, like /jobs/v1/...",
+)
+
+
+class Plain(Resource):
+    """A page of plain text, the same for everyone.
+
+    :param text: called for each request.
+    """
+
+    isLeaf = False
+
+    def __init__(self, text: Callable[[], str]):
+        super().__init__()
+        self._text = text
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return NotFound()
+
+    def render_GET(self, request: Any) -> bytes:
+        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        request.setHeader(b"cache-control", b"no-store")
+        request.setHeader(b"x-content-type-options", b"nosniff")
+        return self._text().encode()
+
+
+class NotFound(Resource):
+    """Our 404, in the shape of all our refusals."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        request_id = (request.getHeader(b"x-request-id") or b"").decode("latin-1")
+        request.setResponseCode(NOT_FOUND.status)
+        request.setHeader(b"content-type", b"application/json")
+        request.setHeader(b"cache-control", b"no-store")
+        request.setHeader(b"x-content-type-options", b"nosniff")
+        return refusals.body(NOT_FOUND, request_id)
+
+
+def build_tree(backends: Iterable[ReverseProxyResource]) -> Resource:
+    """Put the backends and our own pages into one tree."""
+    backends = tuple(backends)
+    greeting = f"This is the Toolforge API gateway, version {__version__}.\n\nAPIs here:\n"
+    greeting += "".join(f"  {each.backend.path}/\n" for each in backends)
+    root = Plain(lambda: "")
+    root.putChild(b"", Plain(lambda: greeting))
+    root.putChild(b"healthz", Plain(lambda: "ok\n"))
+    for backend in backends:
+        parent: Resource = root
+        *above, last = backend.backend.path.encode("ascii").split(b"/")[1:]
+        for segment in above:
+            child = parent.children.get(segment)
+            if child is None:
+                child = Below()
+                parent.putChild(segment, child)
+            parent = child
+        existing = parent.children.get(last)
+        if isinstance(existing, Below):
+            for segment, child in existing.children.items():
+                backend.putChild(segment, child)
+        parent.putChild(last, backend)
+    return root
+
+
+class Below(Resource):
+    """A segment that leads to backends and is nothing itself."""
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return NotFound()
+
+    def render(self, request: Any) -> bytes:
+        return NotFound().render(request)
+
+
+def compile_routes(root: Resource) -> RouteTable[ReverseProxyResource]:
+    """The tree's backends by prefix, for one look-up instead of a traversal."""
+    return RouteTable(dict(_walk(root, "")))
+
+
+def _walk(resource: Resource, path: str) -> Iterator[tuple[str, ReverseProxyResource]]:
+    if isinstance(resource, ReverseProxyResource):
+        yield path, resource
+    for segment, child in resource.children.items():
+        yield from _walk(child, f"{path}/{segment.decode('ascii')}")

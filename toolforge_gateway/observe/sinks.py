@@ -1,0 +1,65 @@
+"""Where the lines of the access log go."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from twisted.logger import Logger
+
+from toolforge_gateway.config.values import AccessLog
+from toolforge_gateway.errors import Complaint, ConfigurationError
+
+log = Logger()
+
+
+class LineFile:
+    """Appends lines to a file or stream, each whole.
+
+    A disk that is full or a reader that is gone costs lines, never requests;
+    it is said once, and once more when lines can be written again.
+    """
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+        self._failing = False
+
+    def __call__(self, line: str) -> None:
+        try:
+            self._stream.write(line.encode("ascii"))
+            self._stream.flush()
+        except OSError as error:
+            if not self._failing:
+                log.error("the access log cannot be written: {error}", error=error)
+            self._failing = True
+        else:
+            if self._failing:
+                log.info("the access log can be written again")
+            self._failing = False
+
+
+def open_sink(settings: AccessLog, configuration: Path) -> Callable[[str], object]:
+    """What `AccessLog` writes to.
+
+    :param configuration: the file that the settings are from, for complaints.
+
+    Standard output means the process's own, not what twistd puts in its
+    place, so that the lines stay JSON and nothing else.
+
+    :raise ConfigurationError: the file cannot be opened.
+    """
+    if settings.file == "-":
+        return LineFile(sys.__stdout__.buffer)
+    try:
+        return LineFile(settings.file.open("ab"))
+    except OSError as error:
+        complaint = Complaint(
+            str(configuration),
+            None,
+            "access_log.file",
+            f"{settings.file} cannot be opened: {error.strerror}",
+            "create its folder, and let the gateway's user write there",
+        )
+        raise ConfigurationError([complaint]) from None

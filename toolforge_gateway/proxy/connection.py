@@ -1,0 +1,113 @@
+"""One connection to a backend; it carries one exchange at a time."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from toolforge_gateway.wire import wire
+
+if TYPE_CHECKING:
+    from toolforge_gateway.proxy.forwarding import Forwarding
+    from toolforge_gateway.proxy.pool import Pool
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class UpstreamConnection(Protocol):
+    """Bytes to and from a backend, for whoever borrows it.
+
+    :ivar current: the borrower; None while the connection is idle.
+    :ivar idle_since: seconds of the pool's clock; set by the pool.
+    """
+
+    idle_since = 0.0
+
+    def __init__(self, pool: Pool, current: Forwarding):
+        self._pool = pool
+        self.current: Forwarding | None = current
+        self._reading = True
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        # Known to the borrower from the first moment, so that a caller who
+        # leaves during the handshake ends it.
+        if self.current is not None:
+            self.current.dialled(self)
+
+    def handshakeCompleted(self) -> None:
+        if self.current is not None:
+            self.current.connected(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.current is not None:
+            self.current.received(data)
+        else:
+            # Nobody asked: an answer to no request can only do harm.
+            self.abort()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._pool.lost(self)
+        current, self.current = self.current, None
+        if current is not None:
+            current.lost(reason)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of a request."""
+        self.transport.write(data)
+
+    def read_on(self, wanted: bool) -> None:
+        """Take, or leave for now, what the backend sends."""
+        if wanted != self._reading:
+            self._reading = wanted
+            if wanted:
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+
+    def is_quiet(self) -> bool:
+        """Whether an idle connection is still open and has nothing to say.
+
+        A backend may have closed it, or be saying something, without the
+        reactor having come round to reading that; so the socket is asked.
+        """
+        handle = wire(self.transport).getHandle()
+        try:
+            handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def close(self) -> None:
+        """End an idle connection in good order."""
+        self.current = None
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        # TLS would now wait, without limit, for the backend's close_notify;
+        # closing the connection itself sends ours and is done.
+        wire(self.transport).loseConnection()
+
+    def abort(self) -> None:
+        """End it at once, whatever it carries."""
+        self.current = None
+        self.transport.abortConnection()
+
+    # The transport's view: it is our producer's consumer.
+
+    def pauseProducing(self) -> None:
+        if self.current is not None:
+            self.current.backend_full()
+
+    def resumeProducing(self) -> None:
+        if self.current is not None:
+            self.current.backend_ready()
+
+    def stopProducing(self) -> None:
+        """The connection is going away; `connectionLost` tells the rest."""

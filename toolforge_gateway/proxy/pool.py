@@ -1,0 +1,118 @@
+"""The kept connections of one backend.
+
+The key of a pool is its backend: address, name to verify and credentials are
+the same for all its connections.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+
+from toolforge_gateway.proxy.connection import UpstreamConnection
+
+if TYPE_CHECKING:
+    from toolforge_gateway.proxy.forwarding import Forwarding
+
+IDLE_SECONDS = 50.0
+"""How long a connection is kept; the backends' sidecars close theirs after 65
+to 75 seconds, and who closes first must be us."""
+MAX_IDLE = 64
+"""How many are kept; more than this many exchanges at once dial anew."""
+
+
+class Pool:
+    """Kept connections to one backend, last in first out.
+
+    :param reactor: IReactorTime and what `HostnameEndpoint` needs.
+    :param creator: mutual TLS with the name to verify built in.
+    :param connect_timeout: seconds for TCP; the borrower's own deadline
+        covers TCP and TLS together.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        host: str,
+        port: int,
+        creator: IOpenSSLClientConnectionCreator,
+        connect_timeout: float,
+    ):
+        self._reactor = reactor
+        self._endpoint = HostnameEndpoint(reactor, host, port, timeout=connect_timeout)
+        self._creator = creator
+        self._idle: deque[UpstreamConnection] = deque()
+        self._closed = False
+        self.deadline: float | None = None
+        self.open = 0
+
+    def __repr__(self) -> str:
+        return f"<Pool idle={len(self._idle)} open={self.open}>"
+
+    def take(self) -> UpstreamConnection | None:
+        """A kept connection that is alive, or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_quiet():
+                return connection
+            connection.abort()
+        return None
+
+    def dial(self, borrower: Forwarding) -> Deferred[object]:
+        """Open a connection for a borrower, who is told through `connected`,
+        `lost` or the returned Deferred's failure; cancelling ends it."""
+        factory = TLSMemoryBIOFactory(self._creator, True, _Dial(self, borrower))
+        factory.protocol = TLSMemoryBIOProtocol
+        return self._endpoint.connect(factory)
+
+    def put(self, connection: UpstreamConnection) -> None:
+        """Keep a connection whose last exchange ended in good order."""
+        if self._closed or len(self._idle) >= MAX_IDLE:
+            connection.close()
+            return
+        connection.current = None
+        connection.read_on(True)
+        connection.idle_since = self._reactor.seconds()
+        self._idle.append(connection)
+        if self.deadline is None:
+            self.deadline = connection.idle_since + IDLE_SECONDS
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        """A connection is gone; called by the connection."""
+        self.open -= 1
+        try:
+            self._idle.remove(connection)
+        except ValueError:
+            pass
+
+    def deadline_passed(self) -> None:
+        """Close what has been idle for too long."""
+        limit = self._reactor.seconds() - IDLE_SECONDS
+        while self._idle and self._idle[0].idle_since <= limit:
+            self._idle.popleft().close()
+        if self._idle:
+            self.deadline = self._idle[0].idle_since + IDLE_SECONDS
+
+    def close(self) -> None:
+        """Close what is idle, and from now on whatever comes back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+class _Dial(Factory):
+    noisy = False
+
+    def __init__(self, pool: Pool, borrower: Forwarding):
+        self._pool = pool
+        self._borrower = borrower
+
+    def buildProtocol(self, addr: object) -> UpstreamConnection:
+        self._pool.open += 1
+        return UpstreamConnection(self._pool, self._borrower)

@@ -1,0 +1,141 @@
+"""A backend in the Resource tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.web.resource import Resource
+
+from toolforge_gateway import headers, location
+from toolforge_gateway.config.values import Backend
+from toolforge_gateway.deadlines import Deadlines
+from toolforge_gateway.http import write
+from toolforge_gateway.http.message import Field, Framing, RequestHead, ResponseHead
+from toolforge_gateway.http.target import Target
+from toolforge_gateway.interfaces import IAnswer
+from toolforge_gateway.proxy.forwarding import Forwarding
+from toolforge_gateway.proxy.pool import Pool
+from toolforge_gateway.routing import Route
+
+_LOCATIONS = (b"location", b"content-location")
+
+
+class ReverseProxyResource(Resource):
+    """Forwards whatever is below its path to one backend.
+
+    Unlike the class of this name in `twisted.web.proxy` it streams both
+    bodies, verifies the backend and keeps connections.  The gateway's own
+    server side calls `forward` as soon as a head has come; `render` serves
+    ordinary traversal in anybody's `Site`, where the body has come as well.
+
+    :param traversal: what `render` hands the Request to; it must identify and
+        authorize the caller, and then call `forward`.
+    """
+
+    isLeaf = False
+
+    def __init__(
+        self,
+        backend: Backend,
+        pool: Pool,
+        deadlines: Deadlines,
+        traversal: Callable[[ReverseProxyResource, Any], int],
+    ):
+        super().__init__()
+        self.backend = backend
+        self.pool = pool
+        self.route = Route(
+            name=backend.name,
+            prefix=backend.path,
+            tool_path=backend.tool_path,
+            open_paths=backend.open_paths,
+            anonymous=backend.anonymous,
+            anonymous_paths=backend.anonymous_paths,
+        )
+        self._deadlines = deadlines
+        self._traversal = traversal
+        self._authority = backend.url.authority.encode("ascii")
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        """All that is below is the backend's, but for backends put there."""
+        return _Below(self)
+
+    def render(self, request: Any) -> int:
+        """Serve a `twisted.web` Request (always NOT_DONE_YET)."""
+        return self._traversal(self, request)
+
+    def forward(
+        self,
+        head: RequestHead,
+        target: Target,
+        added: tuple[Field, ...],
+        external: Callable[[], bytes | None],
+        answer: IAnswer,
+    ) -> Forwarding:
+        """Begin to forward a request; its body follows by `IForward`.
+
+        :param head: as the client sent it; its fields are filtered here.
+        :param target: of the same request, external and checked.
+        :param added: the fields that say who calls and from where.
+        :param external: `https://authority` under which the client knows us,
+            or None when nothing trustworthy says so; asked only if an answer
+            carries a Location to rewrite.
+        :param answer: where the answer goes.
+        """
+        backend = self.backend
+        below = target.path[len(backend.path) :] or "/"
+        upstream_target = backend.url.base_path + below
+        if target.query is not None:
+            upstream_target += "?" + target.query
+        fields = [(b"Host", self._authority)]
+        fields += headers.request_fields(head, forward_credentials=backend.forward_credentials)
+        fields += added
+        if head.framing is Framing.LENGTH:
+            fields.append((b"Content-Length", b"%d" % head.length))
+        elif head.framing is Framing.CHUNKED:
+            fields.append((b"Transfer-Encoding", b"chunked"))
+
+        def answer_fields(answered: ResponseHead) -> list[Field]:
+            return self._answer_fields(answered, target.path, external)
+
+        return Forwarding(
+            backend=backend.name,
+            pool=self.pool,
+            deadlines=self._deadlines,
+            timeouts=backend.timeouts_for(below),
+            method=head.method,
+            head=write.request_head(head.method, upstream_target.encode("ascii"), fields),
+            body=head.framing,
+            answer_fields=answer_fields,
+            answer=answer,
+        ).start()
+
+    def _answer_fields(
+        self, head: ResponseHead, request_path: str, external: Callable[[], bytes | None]
+    ) -> list[Field]:
+        fields = headers.response_fields(head)
+        for at, (name, value) in enumerate(fields):
+            if name.lower() in _LOCATIONS:
+                fields[at] = name, location.rewrite(
+                    value,
+                    prefix=self.backend.path,
+                    base_path=self.backend.url.base_path,
+                    upstream_authority=self._authority,
+                    request_path=request_path,
+                    external=external(),
+                )
+        return fields
+
+
+class _Below(Resource):
+    """Some path below a backend's: ends traversal."""
+
+    isLeaf = True
+
+    def __init__(self, proxy: ReverseProxyResource):
+        super().__init__()
+        self._proxy = proxy
+
+    def render(self, request: Any) -> int:
+        return self._proxy.render(request)

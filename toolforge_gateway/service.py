@@ -1,0 +1,252 @@
+"""Composition: from a configuration to a running service.  Layer 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import attrs
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from toolforge_gateway.auth.chain import AuthenticatorChain
+from toolforge_gateway.auth.plugins import AuthenticatorContext, build_chain
+from toolforge_gateway.config.values import Backend, Configuration, Listener
+from toolforge_gateway.deadlines import Deadlines
+from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.gatekeeper import Gatekeeper
+from toolforge_gateway.edge.listening import over_tls
+from toolforge_gateway.edge.local import LocalSite
+from toolforge_gateway.edge.operations import operations_site
+from toolforge_gateway.edge.server import Server, Shared
+from toolforge_gateway.edge.traversal import Traversal
+from toolforge_gateway.edge.tree import build_tree, compile_routes
+from toolforge_gateway.errors import Complaint, ConfigurationError, GatewayError
+from toolforge_gateway.interfaces import IAuthorizer, IObserver
+from toolforge_gateway.observe.accesslog import AccessLog
+from toolforge_gateway.observe.sinks import open_sink
+from toolforge_gateway.policy import ToolforgeAuthorizer
+from toolforge_gateway.proxy.pool import Pool
+from toolforge_gateway.proxy.resource import ReverseProxyResource
+from toolforge_gateway.routing import RouteTable
+from toolforge_gateway.tls.client import UpstreamSide
+from toolforge_gateway.tls.server import ServerSide
+
+log = Logger()
+
+
+class CannotListen(GatewayError):
+    """A port of the configuration is not to be had."""
+
+
+@attrs.frozen
+class Prepared:
+    """Everything that a configuration describes, built and checked, with no
+    socket open and no file written: what `check` and `explain` look at, and
+    what a service runs."""
+
+    configuration: Configuration
+    chain: AuthenticatorChain
+    authorizer: IAuthorizer
+    sides: tuple[tuple[Listener, ServerSide], ...]
+    root: Resource
+    """The Resource tree; it can be part of anybody's Site."""
+    routes: RouteTable[ReverseProxyResource]
+    gatekeeper: Gatekeeper
+    deadlines: Deadlines
+    pools: tuple[Pool, ...]
+    new_request_id: Callable[[], str]
+
+
+def prepare(configuration: Configuration, reactor: Any) -> Prepared:
+    """Build all parts.
+
+    :raise ConfigurationError: with the complaints of all parts at once.
+    """
+    complaints: list[Complaint] = []
+
+    def attempt(build: Callable[[], Any]) -> Any:
+        try:
+            return build()
+        except ConfigurationError as error:
+            complaints.extend(error.complaints)
+            return None
+
+    context = AuthenticatorContext(
+        backends=tuple((backend.name, backend.path) for backend in configuration.backends),
+        clock=reactor,
+    )
+    chain = attempt(lambda: build_chain(configuration.authenticators, context))
+    sides = tuple(
+        (listener, attempt(lambda tls=listener.tls: ServerSide.load(tls, reactor)))
+        for listener in configuration.listen
+    )
+    upstream_tls = configuration.upstream_tls
+    upstream = None
+    if upstream_tls is not None:
+        upstream = attempt(lambda: UpstreamSide.load(upstream_tls, reactor))
+    if complaints:
+        raise ConfigurationError(complaints)
+
+    deadlines = Deadlines(reactor)
+    authorizer = ToolforgeAuthorizer()
+    gatekeeper = Gatekeeper(chain, authorizer)
+
+    def new_request_id() -> str:
+        return uuid4().hex
+
+    traversal = Traversal(gatekeeper, sides[0][1].verifier, reactor.seconds, new_request_id)
+
+    def resource(backend: Backend) -> ReverseProxyResource:
+        pool = Pool(
+            reactor,
+            backend.url.host,
+            backend.url.port,
+            upstream.creator_for(backend.server_name),
+            backend.timeouts.connect,
+        )
+        return ReverseProxyResource(backend, pool, deadlines, traversal)
+
+    proxies = tuple(resource(backend) for backend in configuration.backends)
+    root = build_tree(proxies)
+    return Prepared(
+        configuration=configuration,
+        chain=chain,
+        authorizer=authorizer,
+        sides=sides,
+        root=root,
+        routes=compile_routes(root),
+        gatekeeper=gatekeeper,
+        deadlines=deadlines,
+        pools=tuple(proxy.pool for proxy in proxies),
+        new_request_id=new_request_id,
+    )
+
+
+def make_service(configuration: Configuration, reactor: Any) -> IService:
+    """The gateway, ready to be started.
+
+    :raise ConfigurationError: with all complaints.
+    """
+    prepared = prepare(configuration, reactor)
+    observer = AccessLog(open_sink(configuration.access_log, configuration.file))
+    for warning in configuration.warnings:
+        log.warn("{warning}", warning=warning)
+    return GatewayService(prepared, observer, reactor)
+
+
+class GatewayService(Service):
+    """Listens while it runs; stopping lets what runs come to its end."""
+
+    name = "toolforge-gateway"
+
+    def __init__(self, prepared: Prepared, observer: IObserver, reactor: Any):
+        self._reactor = reactor
+        self._prepared = prepared
+        self._draining = False
+        self._ports: list[IListeningPort] = []
+        self._operations: list[IListeningPort] = []
+        configuration = prepared.configuration
+        site = Site(prepared.root, reactor=reactor, timeout=None)
+        site.displayTracebacks = False
+        shared = Shared(
+            gatekeeper=prepared.gatekeeper,
+            routes=prepared.routes,
+            local=LocalSite(site, reactor, prepared.deadlines, configuration.timeouts),
+            deadlines=prepared.deadlines,
+            timeouts=configuration.timeouts,
+            limits=configuration.limits,
+            observer=observer,
+            new_request_id=prepared.new_request_id,
+        )
+        self._servers = [
+            (listener, side, Server(shared, listener, side.verifier, side.names_host))
+            for listener, side in prepared.sides
+        ]
+
+    def privilegedStartService(self) -> None:
+        """Open the ports; twistd calls this before it drops privileges.
+
+        :raise CannotListen: which endpoint, and why.
+        """
+        configuration = self._prepared.configuration
+        turnstile = Turnstile(configuration.limits.connections)
+        for listener, side, server in self._servers:
+            factory = over_tls(server, listener, side.creator, turnstile, self._reactor)
+            self._ports.append(self._listen(listener.endpoint, factory))
+        if configuration.operations is not None:
+            site = operations_site(lambda: self._draining, self._reactor)
+            self._operations.append(self._listen(configuration.operations.endpoint, site))
+
+    def startService(self) -> None:
+        """See `IService`."""
+        if not self._ports:
+            self.privilegedStartService()
+        for pool in self._prepared.pools:
+            self._prepared.deadlines.watch(pool)
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening, let what runs finish within `timeouts.drain`.
+
+        :return: fires when nothing is left.
+        """
+        super().stopService()
+        self._draining = True
+        ports, self._ports = self._ports, []
+        over = [maybeDeferred(port.stopListening) for port in ports]
+        over += [server.drain() for _, _, server in self._servers]
+        drain = self._prepared.configuration.timeouts.drain
+        patience = self._reactor.callLater(drain, self._give_up)
+        return DeferredList(over).addCallback(self._stopped, patience)
+
+    def addresses(self) -> tuple[Any, ...]:
+        """Where the listeners are, in the order of the configuration; tells
+        the port where the configuration said 0."""
+        return tuple(port.getHost() for port in self._ports)
+
+    def operations_address(self) -> Any:
+        """Where the operations port is; None when there is none."""
+        return self._operations[0].getHost() if self._operations else None
+
+    def _listen(self, endpoint: str, factory: IProtocolFactory) -> IListeningPort:
+        listening = maybeDeferred(serverFromString(self._reactor, endpoint).listen, factory)
+        ports: list[IListeningPort] = []
+        failures: list[Any] = []
+        listening.addCallbacks(ports.append, failures.append)
+        if failures:
+            self._close_ports()
+            raise CannotListen(
+                f"cannot listen on {endpoint}: {failures[0].getErrorMessage()}; "
+                "stop what holds the address, or change the endpoint in the configuration"
+            )
+        if not ports:
+            self._close_ports()
+            raise CannotListen(f"cannot listen on {endpoint}: it is not ready at once")
+        return ports[0]
+
+    def _close_ports(self) -> None:
+        for port in self._ports + self._operations:
+            port.stopListening()
+        self._ports, self._operations = [], []
+
+    def _give_up(self) -> None:
+        for _, _, server in self._servers:
+            for connection in tuple(server.connections):
+                connection.give_up()
+
+    def _stopped(self, _: object, patience: Any) -> Any:
+        if patience.active():
+            patience.cancel()
+        for pool in self._prepared.pools:
+            self._prepared.deadlines.forget(pool)
+            pool.close()
+        operations, self._operations = self._operations, []
+        over = [maybeDeferred(port.stopListening) for port in operations]
+        return DeferredList(over).addCallback(lambda _: None)
