@@ -202,6 +202,7 @@ class Authority:
         *,
         last_update: datetime | None = None,
         next_update: datetime | None = None,
+        extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     ) -> bytes:
         """A signed CRL in PEM form, by default good for a day."""
         now = _now()
@@ -218,6 +219,8 @@ class Authority:
                 .revocation_date(now - timedelta(hours=1))
                 .build()
             )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
         signed = builder.sign(self.issued.key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)
 

@@ -10,6 +10,7 @@ from OpenSSL import SSL, crypto
 
 # A service-identity that cannot be imported must end the program: Twisted would
 # fall back to a weak check of names and only warn.
+from service_identity import CertificateError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime
 from twisted.logger import Logger
@@ -17,6 +18,7 @@ from zope.interface import implementer
 
 from toolforge_gateway.config.values import UpstreamTLS
 from toolforge_gateway.tls.files import Findings, read_authorities, read_key_pair
+from toolforge_gateway.tls.names import CertificateNames
 from toolforge_gateway.tls.options import GatewayCertificateOptions, weakness
 
 _log = Logger()
@@ -63,6 +65,9 @@ class UpstreamConnectionCreator:
         """Whether the certificate bears our name, in its subjectAltName."""
         verify = verify_ip_address if self._is_address else verify_hostname
         try:
+            # Old releases of service-identity would then look at the CN.
+            if not CertificateNames.of(certificate.to_cryptography()).texts():
+                raise CertificateError("it bears no name in a subjectAltName")
             verify(_Shown(certificate), self._ascii)
         # Whatever goes wrong in a callback of OpenSSL would only be printed.
         except Exception as error:
