@@ -56,10 +56,22 @@ class UpstreamConnectionCreator:
         :param protocol: the transport; nothing is asked of it.
         """
         connection = SSL.Connection(self._context, None)
-        connection.set_app_data(self)
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         if not self._is_address:
             connection.set_tlsext_host_name(self._ascii.encode("ascii"))
         return connection
+
+    def _verify(
+        self,
+        connection: SSL.Connection,
+        certificate: crypto.X509,
+        error: int,
+        depth: int,
+        good: int,
+    ) -> bool:
+        """OpenSSL's verdict on each certificate of the chain and, for the
+        backend's own (depth 0), ours on its name."""
+        return bool(good) and (depth > 0 or self.accepts(certificate))
 
     def accepts(self, certificate: crypto.X509) -> bool:
         """Whether the certificate bears our name, in its subjectAltName."""
@@ -69,7 +81,7 @@ class UpstreamConnectionCreator:
             if not CertificateNames.of(certificate.to_cryptography()).texts():
                 raise CertificateError("it bears no name in a subjectAltName")
             verify(_Shown(certificate), self._ascii)
-        # Whatever goes wrong in a callback of OpenSSL would only be printed.
+        # We are inside of a callback of OpenSSL: whatever goes wrong means no.
         except Exception as error:
             _log.warn(
                 "a backend's certificate is not for {name}: {error!r}",
@@ -92,30 +104,11 @@ class _Shown:
         return self.certificate
 
 
-def _verify(
-    connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int
-) -> bool:
-    """OpenSSL's verdict on each certificate of the chain and, for the
-    backend's own, ours on its name."""
-    if not good or depth:
-        return bool(good)
-    creator: UpstreamConnectionCreator = connection.get_app_data()
-    return creator.accepts(certificate)
-
-
-class UpstreamCertificateOptions(GatewayCertificateOptions):
-    """Asks each backend for its certificate and for its name."""
-
-    def verification(self) -> tuple[int, object]:
-        """See `GatewayCertificateOptions.verification`."""
-        return SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify
-
-
 @attrs.frozen
 class UpstreamSide:
     """TLS towards all backends; their connections share one context."""
 
-    options: UpstreamCertificateOptions
+    options: GatewayCertificateOptions
 
     def creator_for(self, server_name: str) -> UpstreamConnectionCreator:
         """What makes connections to a backend of this name.
@@ -138,7 +131,7 @@ class UpstreamSide:
         )
         findings.raise_if_any()
         assert pair is not None, "None only after a complaint"
-        options = UpstreamCertificateOptions(pair, trusted, required=True, for_server=False)
+        options = GatewayCertificateOptions(pair, trusted, required=True, for_server=False)
         try:
             options.getContext()
         except SSL.Error as error:

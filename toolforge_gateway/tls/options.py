@@ -128,14 +128,6 @@ class GatewayCertificateOptions(CertificateOptions):
         self._add_trust(context)
         return context
 
-    def verification(self) -> tuple[int, object]:
-        """OpenSSL's verify mode, and a callback or None."""
-        if not self.verify:
-            return SSL.VERIFY_NONE, None
-        if self.requireCertificate:
-            return SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, None
-        return SSL.VERIFY_PEER, None
-
     def _add_trust(self, context: SSL.Context) -> None:
         store = context.get_cert_store()
         for certificate in self.caCerts or ():
@@ -144,7 +136,11 @@ class GatewayCertificateOptions(CertificateOptions):
             # So that a client with several certificates picks the right one.
             context.set_client_ca_list([each.get_subject() for each in self.caCerts])
         context.set_verify_depth(self.verifyDepth)
-        context.set_verify(*self.verification())
+        mode = SSL.VERIFY_PEER if self.verify else SSL.VERIFY_NONE
+        if self.verify and self.requireCertificate:
+            mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+        # No callback: OpenSSL alone decides, without a way through Python.
+        context.set_verify(mode)
 
 
 _MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2
