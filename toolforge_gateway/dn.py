@@ -88,9 +88,9 @@ def _text(kind: str, tag: int, value: bytes) -> str:
             text = value.decode("utf-8")
         except UnicodeDecodeError:
             raise ValueError(f"{kind} in the subject name is not valid UTF-8") from None
-    elif tag == _PRINTABLE_STRING and _PRINTABLE.fullmatch(value):
-        text = value.decode("ascii")
-    elif tag == _IA5_STRING and kind in _IA5_TYPES and value.isascii():
+    elif (tag == _PRINTABLE_STRING and _PRINTABLE.fullmatch(value)) or (
+        tag == _IA5_STRING and kind in _IA5_TYPES and value.isascii()
+    ):
         text = value.decode("ascii")
     else:
         raise ValueError(

@@ -29,9 +29,7 @@ def tool(name: str) -> Certificate:
 
 def service(name: str) -> Certificate:
     """A service's certificate, from the backend CA."""
-    return certificate(
-        ("CN", name), ("O", "toolforge"), client_ca="backend", identifies=SERVICES
-    )
+    return certificate(("CN", name), ("O", "toolforge"), client_ca="backend", identifies=SERVICES)
 
 
 def deployment(

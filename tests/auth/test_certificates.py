@@ -116,7 +116,10 @@ class SuperuserTest(AuthenticatorContract, SynchronousTestCase):
         {"superusers": [7]},
         {"organization": 7},
     )
-    identified = (Evidence(service("service:components-api")), Evidence(service("service:jobs-api")))
+    identified = (
+        Evidence(service("service:components-api")),
+        Evidence(service("service:jobs-api")),
+    )
     silent = (Evidence(service("service:unlisted")), Evidence(tool("service:components-api")))
     refused = (
         Evidence(

@@ -194,9 +194,7 @@ class TokenStoreTest(AuthenticatorContract, SynchronousTestCase):
         """A token of another tool is 403 and says whose it is."""
         refusal = self.ask(deployment(path="/components/v1/tool/b/deployment"))
         self.assertEqual((refusal.status, refusal.reason), (403, "foreign-tool"))
-        self.assertEqual(
-            refusal.message, "your deploy token is for tool a, the path is for tool b"
-        )
+        self.assertEqual(refusal.message, "your deploy token is for tool a, the path is for tool b")
 
     def test_file(self) -> None:
         """A wrong line is refused by its number, without showing its text."""

@@ -56,7 +56,9 @@ class ExplainTest(SynchronousTestCase):
     def test_unlisted(self) -> None:
         """A service that is not listed learns that."""
         lines = self.lines(Evidence(service("service:y")))
-        self.assertEqual(lines[1], "superuser: not its caller: CN service:y is not one of its superusers")
+        self.assertEqual(
+            lines[1], "superuser: not its caller: CN service:y is not one of its superusers"
+        )
         self.assertEqual(lines[2][:12], "deploy-token")
         self.assertIn("neither a tool", lines[3])
         self.assertIsInstance(self.answer, Refusal)
@@ -77,18 +79,19 @@ class ExplainTest(SynchronousTestCase):
         """In the end there is nobody else."""
         lines = self.lines(deployment(None))
         self.assertEqual(lines[0], "kubernetes-certificate: not its caller: no client certificate")
-        self.assertEqual(lines[2:], [
-            "deploy-token: not its caller: no token= in the query",
-            "nobody else: anonymous",
-        ])
+        self.assertEqual(
+            lines[2:],
+            [
+                "deploy-token: not its caller: no token= in the query",
+                "nobody else: anonymous",
+            ],
+        )
         self.assertIs(self.answer, ANONYMOUS)
 
     def test_deferred(self) -> None:
         """A slow stranger is waited for, and needs to explain nothing."""
         waiting: Deferred[None] = Deferred()
-        asked = explain(
-            AuthenticatorChain([per_request(waiting), per_request(A)]), Evidence(None)
-        )
+        asked = explain(AuthenticatorChain([per_request(waiting), per_request(A)]), Evidence(None))
         self.assertNoResult(asked)
         waiting.callback(None)
         lines = [str(step) for step in self.successResultOf(asked).steps]

@@ -164,9 +164,7 @@ class Tool(PolicyTest):
 class Service(PolicyTest):
     def test_in_scope(self) -> None:
         """A superuser acts for the path's tool, under its own name."""
-        self.allowed(
-            EVERYWHERE, "/jobs/v1/tool/b/jobs", "superuser", "b", "service:components-api"
-        )
+        self.allowed(EVERYWHERE, "/jobs/v1/tool/b/jobs", "superuser", "b", "service:components-api")
         logs = attrs.evolve(JOBS, name="logs-api", prefix="/logs")
         path = "/logs/v1/tool/b/source/jobs-api/log"
         self.allowed(LOGS_ONLY, path, "superuser", "b", "service:jobs-api", logs)
@@ -223,9 +221,7 @@ class Nobody(PolicyTest):
     def test_unverified_token(self) -> None:
         """A token that the backend checks passes under both, and names nobody."""
         for route in (JOBS, CLOSED):
-            self.allowed(
-                TOKEN, "/jobs/v1/tool/b/jobs", "unverified-token", None, None, route
-            )
+            self.allowed(TOKEN, "/jobs/v1/tool/b/jobs", "unverified-token", None, None, route)
 
     def test_unverified_token_in_scope(self) -> None:
         """A scope of an unverified token holds."""

@@ -28,9 +28,7 @@ class Authenticator(Protocol):
     depends_on: DependsOn
     headers: frozenset[str]
 
-    def authenticate(
-        self, evidence: Evidence
-    ) -> Identity | None | Deferred[Identity | None]: ...
+    def authenticate(self, evidence: Evidence) -> Identity | None | Deferred[Identity | None]: ...
 
 
 Answer = Identity | Refusal | None

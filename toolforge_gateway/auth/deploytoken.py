@@ -58,11 +58,10 @@ class DeployToken:
     name: str = "deploy-token"
     depends_on: DependsOn = DependsOn.REQUEST
     headers: frozenset[str] = frozenset()
-    _backends: frozenset[str] = attrs.field(init=False)
+    _backends: frozenset[str] = attrs.field(init=False, repr=False)
 
-    @_backends.default
-    def _name_backends(self) -> frozenset[str]:
-        return frozenset(path.backend for path in self.paths)
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_backends", frozenset(path.backend for path in self.paths))
 
     def authenticate(self, evidence: Evidence) -> Identity | None:
         """See `IAuthenticator`.
@@ -186,7 +185,7 @@ def _paths(options: IOptions, context: IAuthenticatorContext) -> tuple[TokenPath
     paths = []
     texts = options.texts("paths")
     if not texts:
-        options.complain("paths", "is empty", 'write ["POST /components/v1/tool/{tool}/deployment"]')
+        options.complain("paths", "is empty", 'write ["POST /components/v1/..."]')
     for text in texts:
         rule = _RULE.fullmatch(text)
         if rule is None:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import attrs
-import twisted.plugins
+from twisted import plugins as installed
 from twisted.internet.interfaces import IReactorTime
 from twisted.plugin import getPlugins
 from twisted.python.modules import getModule
@@ -40,7 +40,7 @@ class AuthenticatorContext:
 def build_chain(
     sections: Iterable[AuthenticatorSection],
     context: AuthenticatorContext,
-    package: ModuleType = twisted.plugins,
+    package: ModuleType = installed,
 ) -> AuthenticatorChain:
     """Build every configured authenticator, in order.
 
@@ -61,7 +61,7 @@ def build_chain(
     return AuthenticatorChain(authenticators)
 
 
-def find_factory(kind: str, package: ModuleType = twisted.plugins) -> Any:
+def find_factory(kind: str, package: ModuleType = installed) -> Any:
     """The one factory of this kind.
 
     :return: an `IAuthenticatorFactory`; or, as text, why there is none.
@@ -85,7 +85,7 @@ def find_factory(kind: str, package: ModuleType = twisted.plugins) -> Any:
     return f"{reason}; {hint}"
 
 
-def import_failures(package: ModuleType = twisted.plugins) -> list[str]:
+def import_failures(package: ModuleType = installed) -> list[str]:
     """One sentence for each plug-in module that cannot be imported."""
     failures = []
     for module in getModule(package.__name__).iterModules():

@@ -15,9 +15,7 @@ def the_only(subject: DistinguishedName, kind: str) -> str:
     values = subject.values(kind)
     if len(values) != 1:
         count = "no" if not values else "more than one"
-        raise refused(
-            "certificate-subject", f"the subject of your certificate has {count} {kind}"
-        )
+        raise refused("certificate-subject", f"the subject of your certificate has {count} {kind}")
     return values[0]
 
 

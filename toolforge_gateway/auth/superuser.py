@@ -96,9 +96,7 @@ class SuperuserFactory:
                     'write {"service:x": ["^/jobs/v1/tool/.*$"]} to give each a scope',
                 )
         else:
-            options.complain(
-                "superusers", "is not a mapping", 'write {"service:x": ["^.*$"]}'
-            )
+            options.complain("superusers", "is not a mapping", 'write {"service:x": ["^.*$"]}')
         for name in scopes:
             if not isinstance(name, str) or not _SERVICE_NAME.fullmatch(name):
                 options.complain(
