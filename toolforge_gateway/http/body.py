@@ -6,11 +6,9 @@ import re
 from typing import Protocol
 
 from ..errors import BadMessage
-from .grammar import FORBIDDEN, TEXT, TOKEN, HeadLimits, field_fault, forbidden
+from .grammar import FORBIDDEN, LARGEST, TEXT, TOKEN, HeadLimits, field_fault, forbidden
 from .message import Framing
 
-LARGEST_CHUNK = 2**63 - 1
-"""Bytes; beyond it some receivers' sizes wrap around."""
 LONGEST_LINE = 4096
 """Bytes of a chunk's size line or of a trailer line, without CRLF."""
 LAST_CHUNK = b"0\r\n\r\n"
@@ -58,7 +56,7 @@ def decoder_for(framing: Framing, length: int | None, limits: HeadLimits) -> Bod
         return ChunkedDecoder(limits)
     if framing is Framing.UNTIL_CLOSE:
         return UntilCloseDecoder()
-    return LengthDecoder(length or 0 if framing is Framing.LENGTH else 0)
+    return LengthDecoder(length if framing is Framing.LENGTH and length else 0)
 
 
 def _cut() -> BadMessage:
@@ -163,7 +161,7 @@ class ChunkedDecoder:
             if self._extensions > self._limits.header_block:
                 raise self._too_large()
         left = int(digits, 16)
-        if left > LARGEST_CHUNK:
+        if left > LARGEST:
             raise BadMessage(400, "bad-chunk", "The chunked body has a chunk that is too large.")
         at = match.end()
         if not left:

@@ -37,6 +37,10 @@ FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n
 at the very end of what is there may yet be the first half of one."""
 
 
+LARGEST = 2**63 - 1
+"""Bytes; a length or chunk size beyond it wraps around in some receivers."""
+
+
 @attrs.frozen
 class HeadLimits:
     """How large a head may be."""

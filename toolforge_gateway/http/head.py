@@ -9,6 +9,7 @@ from ..errors import BadMessage
 from .grammar import (
     FIELD_LINES,
     FORBIDDEN,
+    LARGEST,
     REQUEST_LINE,
     STATUS_LINE,
     TOKEN,
@@ -33,9 +34,6 @@ _match_response = re.compile(rb"%b\r\n(%b)\r\n" % (STATUS_LINE, FIELD_LINES)).fu
 _find_fields = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n").findall
 _is_token = re.compile(TOKEN).fullmatch
 _is_length = re.compile(rb"0|[1-9][0-9]{0,18}").fullmatch
-
-LARGEST = 2**63 - 1
-"""Bytes; the largest length or chunk size that every receiver can hold."""
 
 _REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
 
@@ -105,29 +103,38 @@ class _Specials:
         )
 
 
-_TAKE = {
-    b"host": _Specials.take_host,
+_Taker = Callable[[_Specials, bytes], None]
+_OF_ANSWERS: dict[bytes, _Taker] = {
     b"connection": _Specials.take_connection,
     b"content-length": _Specials.take_length,
     b"transfer-encoding": _Specials.take_transfer_encoding,
+}
+_OF_REQUESTS: dict[bytes, _Taker] = {
+    **_OF_ANSWERS,
     b"expect": _Specials.take_expect,
+    b"host": _Specials.take_host,
 }
 
 
-def _rule(name: bytes) -> Callable[[_Specials, bytes], None] | None:
-    """Who takes a field of that name; None for nearly all."""
-    folded = fold(name)
-    take = _TAKE.get(folded)
-    return take if take is None or name.lower() == folded else _Specials.take_misspelt
+def _takers(table: dict[bytes, _Taker]) -> Remembered[_Taker | None]:
+    """Who takes a field of a name as received; None for nearly all names."""
+
+    def rule(name: bytes) -> _Taker | None:
+        folded = fold(name)
+        take = table.get(folded)
+        return take if take is None or name.lower() == folded else _Specials.take_misspelt
+
+    return Remembered(rule)
 
 
-_TAKERS = Remembered(_rule)
+_REQUEST_TAKERS = _takers(_OF_REQUESTS)
+_ANSWER_TAKERS = _takers(_OF_ANSWERS)
 
 
-def _specials(fields: list[Field]) -> _Specials:
+def _specials(fields: list[Field], takers: Remembered[_Taker | None]) -> _Specials:
     special = _Specials()
     for name, value in fields:
-        take = _TAKERS[name]
+        take = takers[name]
         if take is not None:
             take(special, value)
     return special
@@ -166,7 +173,7 @@ def _fields(match: re.Match[bytes], limits: HeadLimits) -> list[Field]:
         or len(fields) > limits.headers
     ) and (fault := first_fault(match.string, limits)) is not None:
         raise fault
-    if b" \r" in block or b"\t\r" in block:
+    if b" \r" in block or b"\t" in block:
         fields = [(name, value.rstrip(b" \t")) for name, value in fields]
     return fields
 
@@ -197,7 +204,7 @@ def parse_request_head(data: bytes, limits: HeadLimits) -> RequestHead:
     fields = _fields(match, limits)
     if method in _REFUSED_METHODS:
         raise BadMessage(400, "method-refused", "CONNECT and TRACE are not for a gateway.")
-    special = _specials(fields)
+    special = _specials(fields, _REQUEST_TAKERS)
     modern = digit == b"1"
     if special.host is None and modern:
         raise _bad_host()
@@ -235,7 +242,7 @@ def parse_response_head(data: bytes, request_method: bytes, limits: HeadLimits) 
         raise _fault(data, _STATUS_LINE, limits)
     digit, code, reason, _ = match.groups()
     fields = _fields(match, limits)
-    special = _specials(fields)
+    special = _specials(fields, _ANSWER_TAKERS)
     modern = digit == b"1"
     if special.chunked and not modern:
         raise _bad_transfer_encoding()

@@ -34,7 +34,8 @@ _unreserved = re.compile(  # "-", ".", "_", "~", digits and letters, escaped
     r"%(?:2[DdEe]|5[Ff]|7[Ee]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa])"
 ).search
 _separator = re.compile(r"%(?:2[Ff]|5[Cc])").search
-_escape = re.compile(r"%[0-9A-Fa-f]{2}").search
+# "%u002e" was never a standard, and is decoded nevertheless.
+_escape = re.compile(r"%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})").search
 # Where a receiver might see the end of a segment's proper part.
 _proper = re.compile(r"[;?#]")
 
