@@ -11,11 +11,19 @@ import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from toolforge_gateway._version import __version__
 from toolforge_gateway.errors import ConfigurationError
 
 FINE, FAILED, UNUSABLE = 0, 1, 2
+INTERRUPTED = 130
+"""What a shell says of a program that Ctrl-C ended."""
+
+T = TypeVar("T")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +48,14 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--address", type=ip_address, metavar="IP", help="the client's address", default=None
     )
+    explain.add_argument(
+        "--header",
+        "-H",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="a header of the request, for authenticators that look at headers; may be repeated",
+    )
     explain.add_argument("method", metavar="METHOD", help="such as GET")
     explain.add_argument("path", metavar="PATH", help="such as /jobs/v1/tool/mytool/jobs")
 
@@ -60,18 +76,57 @@ def main(argv: Sequence[str]) -> int:
             return demo.main(argv[1:])
         options = parser().parse_args(argv)
         if options.command == "check":
-            from toolforge_gateway.cli.check import check
-
-            return check(options.config)
-        from toolforge_gateway.cli.explain import explain
-
-        return explain(options)
+            return _check(options)
+        return _explain(options)
     except ConfigurationError as error:
         for complaint in error.complaints:
             print(complaint, file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+
+
+def _check(options: argparse.Namespace) -> int:
+    from twisted.internet import reactor
+
+    from toolforge_gateway.cli.check import check
+
+    return check(options.config, reactor)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from twisted.internet import reactor
+
+    from toolforge_gateway.cli.certificate import Unreadable
+    from toolforge_gateway.cli.explain import Question, explain
+
+    question = Question(
+        method=options.method,
+        target=options.path,
+        certificate=options.certificate,
+        address=options.address,
+        headers=tuple(options.header),
+    )
+    try:
+        explanation = _result(reactor, explain(options.config, question, reactor))
+    except Unreadable as error:
+        print(f"toolforge-gateway explain: {error}", file=sys.stderr)
+        return UNUSABLE
+    print(*explanation.lines, sep="\n")
+    return FINE if explanation.allowed else FAILED
+
+
+def _result(reactor: Any, waiting: Deferred[T]) -> T:
+    """What a Deferred fires with; the reactor runs only if it has not fired yet."""
+    outcome: list[T | Failure] = []
+    waiting.addBoth(outcome.append)
+    if not outcome:
+        waiting.addBoth(lambda _: reactor.stop())
+        reactor.run()
+    [result] = outcome
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result
 
 
 def run() -> None:

@@ -1,0 +1,183 @@
+"""`toolforge-gateway explain`: who a caller would be, and what would become of a request.
+
+Walks the line as far as authorization, with the same parts as the running gateway, and says at
+each step what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from time import gmtime, strftime
+
+import attrs
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+
+from toolforge_gateway import config, parts
+from toolforge_gateway.auth.explain import explain as explain_identity
+from toolforge_gateway.cli.certificate import HandshakeWouldFail, examine
+from toolforge_gateway.config.values import Backend, Configuration
+from toolforge_gateway.errors import Refusal
+from toolforge_gateway.http.head import HeadLimits, parse_request_head
+from toolforge_gateway.http.message import RequestHead
+from toolforge_gateway.http.target import check_target
+from toolforge_gateway.model import Certificate, Decision, Evidence, Identity
+from toolforge_gateway.policy import ToolforgeAuthorizer
+from toolforge_gateway.routing import RouteTable
+
+
+@attrs.frozen
+class Question:
+    """What would become of this request?"""
+
+    method: str
+    target: str
+    """Path, with or without a query."""
+    certificate: Path | None = None
+    address: IPv4Address | IPv6Address | None = None
+    headers: tuple[str, ...] = ()
+    """`Name: value`, for authenticators that look at headers."""
+
+
+@attrs.frozen
+class Line:
+    """One line of the explanation."""
+
+    step: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.step + ':':15}{self.words}"
+
+
+@attrs.frozen
+class Explanation:
+    """What each step says, and whether the request would be forwarded."""
+
+    lines: tuple[Line, ...]
+    allowed: bool
+
+
+def explain(file: Path, question: Question, clock: IReactorTime) -> Deferred[Explanation]:
+    """Explain what the gateway of a configuration would do with a request.
+
+    The first listener's client CAs count.
+
+    :return: has fired already unless an authenticator takes its time.
+    :raise ConfigurationError: by the Deferred, with all complaints.
+    :raise certificate.Unreadable: by the Deferred.
+    """
+    return ensureDeferred(_explain(file, question, clock))
+
+
+async def _explain(file: Path, question: Question, clock: IReactorTime) -> Explanation:
+    configuration = config.load(file)
+    loaded = parts.load(configuration, clock)
+    lines: list[Line] = []
+    try:
+        certificate = _certificate(configuration, loaded, question, lines)
+        head = _head(configuration, question)
+        target = check_target(head.target)
+        backend = _route(configuration, target.path, lines)
+        if backend is None:
+            return Explanation(tuple(lines), allowed=False)
+        wanted = loaded.chain.headers
+        evidence = Evidence(
+            certificate=certificate,
+            address=question.address,
+            method=question.method,
+            path=target.path,
+            query=target.query,
+            backend=backend.name,
+            headers=tuple(
+                (name.decode("ascii").lower(), value.decode("latin-1"))
+                for name, value in head.fields
+                if name.decode("ascii").lower() in wanted
+            ),
+        )
+        identity = await _identity(loaded, evidence, lines)
+        decision = ToolforgeAuthorizer().authorize(
+            identity, backend.route, question.method, target.path
+        )
+    except HandshakeWouldFail as error:
+        lines.append(Line("decision", "refused during the TLS handshake, by an alert"))
+        lines.append(Line("reason", str(error)))
+        return Explanation(tuple(lines), allowed=False)
+    except Refusal as refusal:
+        lines.append(Line("decision", f"refused, {refusal.status} {refusal.reason}"))
+        lines.append(Line("reason", str(refusal)))
+        return Explanation(tuple(lines), allowed=False)
+    lines.append(Line("decision", f"allowed, {decision.reason}"))
+    lines.append(Line("backend told", _told(decision)))
+    return Explanation(tuple(lines), allowed=True)
+
+
+def _certificate(
+    configuration: Configuration, loaded: parts.Parts, question: Question, lines: list[Line]
+) -> Certificate | None:
+    asked = configuration.listen[0].tls.client_certificate
+    if asked == "none" or question.certificate is None:
+        if asked == "required":
+            raise HandshakeWouldFail("the listener requires a client certificate")
+        not_asked = question.certificate is not None
+        lines.append(Line("certificate", "not asked for by the listener" if not_asked else "none"))
+        return None
+    try:
+        certificate = examine(loaded.listeners[0], question.certificate)
+    except HandshakeWouldFail as error:
+        names = ", ".join(each.name for each in configuration.listen[0].tls.client_cas)
+        raise HandshakeWouldFail(f"not from one of the client CAs {names}: {error}") from None
+    subject = ",".join(f"{kind}={value}" for kind, value in certificate.subject.attributes)
+    until = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(certificate.not_after))
+    kinds = ", ".join(sorted(kind.value for kind in certificate.identifies))
+    lines.append(
+        Line(
+            "certificate",
+            f"{subject!r}, good until {until}, "
+            f"vouched for by client CA {certificate.client_ca} (may identify: {kinds})",
+        )
+    )
+    return certificate
+
+
+def _head(configuration: Configuration, question: Question) -> RequestHead:
+    fields = "".join(f"{header}\r\n" for header in ("Host: gateway", *question.headers))
+    text = f"{question.method} {question.target} HTTP/1.1\r\n{fields}\r\n"
+    limits = configuration.limits
+    return parse_request_head(
+        text.encode("utf-8", "surrogateescape"),
+        HeadLimits(limits.request_line, limits.header_block, limits.headers),
+    )
+
+
+def _route(configuration: Configuration, path: str, lines: list[Line]) -> Backend | None:
+    table = RouteTable({backend.path: backend for backend in configuration.backends})
+    backend = table.find(path)
+    if backend is None:
+        lines.append(Line("route", "none: a page of the gateway's own, or 404"))
+    else:
+        below = path[len(backend.path) :] or "/"
+        url = f"https://{backend.url.authority}{backend.url.base_path}{below}"
+        lines.append(Line("route", f"{backend.name}: {url}"))
+    return backend
+
+
+async def _identity(loaded: parts.Parts, evidence: Evidence, lines: list[Line]) -> Identity:
+    explanation = await explain_identity(loaded.chain, evidence)
+    lines.extend(Line("authenticator", str(step)) for step in explanation.steps)
+    if isinstance(explanation.answer, Refusal):
+        raise explanation.answer
+    identity = explanation.answer
+    by = f", says {identity.authenticator}" if identity.authenticator else ""
+    lines.append(Line("identity", f"{identity.kind.value} {identity.name}".rstrip() + by))
+    return identity
+
+
+def _told(decision: Decision) -> str:
+    told: Sequence[tuple[str, str | None]] = (
+        ("X-Toolforge-Tool", decision.tool),
+        ("X-Toolforge-User", decision.user),
+    )
+    return ", ".join(f"{name}: {value}" for name, value in told if value is not None) or "nothing"
