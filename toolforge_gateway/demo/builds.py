@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -72,7 +72,7 @@ class Builds(SampleAPI):
         if not isinstance(source, str) or not source.startswith("https://"):
             raise Refused(400, f"Bad parameters passed: '{source}' is no https URL")
         tool = call.header_tools[0]
-        now = datetime.fromtimestamp(self.clock.seconds(), timezone.utc)
+        now = datetime.fromtimestamp(self.clock.seconds(), UTC)
         build_id = f"{tool}-buildpacks-pipelinerun-{next(self._numbers):05}"
         parameters = {
             "source_url": source,

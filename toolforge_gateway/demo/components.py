@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -123,7 +123,7 @@ class Components(SampleAPI):
         """Deploy what the configuration says, which succeeds at once."""
         self.authenticate_by_token(call)
         components = self.configs.get(call.tool, EXAMPLE)["components"]
-        stamp = datetime.fromtimestamp(self.clock.seconds(), timezone.utc).strftime("%Y%m%d-%H%M%S")
+        stamp = datetime.fromtimestamp(self.clock.seconds(), UTC).strftime("%Y%m%d-%H%M%S")
         deployment: JSON = {
             "deploy_id": f"{stamp}-{secrets.token_hex(5)}",
             "creation_time": stamp,
@@ -187,7 +187,7 @@ class Components(SampleAPI):
         return _data(token, f"Deploy token for {call.tool} deleted successfully.")
 
     def _new_token(self, token: str) -> JSON:
-        created = datetime.fromtimestamp(self.clock.seconds(), timezone.utc)
+        created = datetime.fromtimestamp(self.clock.seconds(), UTC)
         return {"token": token, "creation_date": created.isoformat()}
 
     def _of(self, call: Call) -> dict[str, JSON]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -36,7 +36,7 @@ def log_line(seconds: float, number: int) -> JSON:
     return {
         "pod": "sample-5d8f9c-x2x7k",
         "container": "job",
-        "datetime": datetime.fromtimestamp(seconds, timezone.utc).isoformat(),
+        "datetime": datetime.fromtimestamp(seconds, UTC).isoformat(),
         "message": f"line {number}",
     }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote
 
 import attrs
@@ -95,7 +95,7 @@ class Stream:
     early_head: bool = True
 
 
-Handler = Callable[[Call], Union[Answer, Stream]]
+Handler = Callable[[Call], Answer | Stream]
 
 
 @attrs.frozen

@@ -204,6 +204,7 @@ class Runner:
         done = subprocess.run(
             [curl, *self._arguments(step)],
             capture_output=True,
+            check=False,
             timeout=PATIENCE,
             # A proxy of the environment is no part of what is tried here.
             env={**os.environ, "no_proxy": "*", "NO_PROXY": "*"},
