@@ -44,6 +44,7 @@ class ComplaintTests(SynchronousTestCase):
             ("access_log: {format: jsn, file: ''}", [
                 "1: access_log.format: is 'jsn'; write json (did you mean json?)",
                 "1: access_log.file: is empty; give it a value"]),
+            ("access_log: {file: '  '}", ["1: access_log.file: is empty; give it a value"]),
             ("upstream_tls: {ca: 5}", [
                 '1: upstream_tls.ca: is 5, not text; put it in quotes, "..."',
                 "1: upstream_tls.certificate: is missing; add it",
@@ -178,7 +179,7 @@ class ComplaintTests(SynchronousTestCase):
                     "proxy_protocol.trusted: names no peer that sends the PROXY header;"
                     " list networks such as 192.0.2.7/32, or remove proxy_protocol"]),
                 ("proxy_protocol: {trusted: [10.0.0.1/8, 2001:db8::1/64, 10/8, here, '1.2.3.4%a',"
-                 " '::ffff:10.0.0.0/104', 1.2.3.4/33]}", [
+                 " '::ffff:10.0.0.0/104', 1.2.3.4/33, 10.0.0.0/0.255.255.255]}", [
                     "proxy_protocol.trusted[0]: '10.0.0.1/8' has host bits set;"
                     " write 10.0.0.0/8 for the network or 10.0.0.1/32 for the one address",
                     "proxy_protocol.trusted[1]: '2001:db8::1/64' has host bits set;"
@@ -188,7 +189,9 @@ class ComplaintTests(SynchronousTestCase):
                     f"proxy_protocol.trusted[4]: '1.2.3.4%a' is no IP network; {cidr}",
                     "proxy_protocol.trusted[5]: '::ffff:10.0.0.0/104' is IPv4 in IPv6 clothes;"
                     " write 10.0.0.0/8",
-                    f"proxy_protocol.trusted[6]: '1.2.3.4/33' is no IP network; {cidr}"]),
+                    f"proxy_protocol.trusted[6]: '1.2.3.4/33' is no IP network; {cidr}",
+                    "proxy_protocol.trusted[7]: '10.0.0.0/0.255.255.255' is no IP network; "
+                    + cidr]),
                 ("forwarded: {}", ["forwarded.trusted: is missing; add it"]),
                 ("forwarded: {trusted: [{cidr: x}, {cidr: 1.2.3.4, cn: x}, {}, {client_ca: back},"
                  " {client_ca: backend, cn: c, o: t}, 1.2.3.4]}", [
@@ -309,12 +312,14 @@ class ComplaintTests(SynchronousTestCase):
                 ("tool_path: '/{tool:.*}'",
                  ["tool_path: '/{tool:.*}' has no {tool}; write for example /v{n}/tool/{tool},"
                   " or null when no path names a tool"]),
-                ("open_paths: [/a, b, '/{x:(}']", [
+                ("open_paths: [/a, b, '/{x:(}', '/{x:(?i)a}']", [
                     "open_paths[1]: 'b' is no path template: a path begins with '/';"
                     " write for example /v{n}/healthz",
                     "open_paths[2]: '/{x:(}' is no path template: the regular expression of {x} is"
                     " broken: missing ), unterminated subpattern at position 0;"
-                    " write for example /v{n}/healthz"]),
+                    " write for example /v{n}/healthz",
+                    "open_paths[3]: '/{x:(?i)a}' is no path template: global flags not at the"
+                    " start of the expression at position 7; write for example /v{n}/healthz"]),
                 ("anonymous_paths: /a", ['anonymous_paths: is \'/a\', not a list; write ["..."]']),
                 ("anonymous_paths: [1]",
                  ['anonymous_paths[0]: is 1, not text; put it in quotes, "..."']),
@@ -341,6 +346,12 @@ class FileTests(SynchronousTestCase):
         """What loading this file complains about, without its folder."""
         error = self.assertRaises(ConfigurationError, load, path)
         return str(error).replace(f"{path.parent}/", "").split("\n")
+
+    def test_byte_order_mark(self) -> None:
+        """A byte order mark, as some editors write, is no part of the text."""
+        path = Path(tempfile.mkdtemp()) / "g.yaml"
+        path.write_bytes(b"\xef\xbb\xbf" + completed("").encode())
+        self.assertEqual(load(path).listen[0].endpoint, "tcp:8443")
 
     def test_unreadable(self) -> None:
         """Absent, a folder, too large, not UTF-8: one complaint each."""

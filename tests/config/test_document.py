@@ -127,6 +127,8 @@ class RefusalTests(SynchronousTestCase):
             ("\n" + "[" * 33, "g.yaml:2: " + deep),
             ("[" * 100_000, "g.yaml:1: " + deep),
             ("{a: " * 33, "g.yaml:1: " + deep),
+            ("a: &a " + "[" * 20 + "]" * 20 + "\nb: " + "[" * 12 + "*a",
+             "g.yaml:2: stands for more than 20000 values or 32 levels; use fewer aliases"),
             (bomb, "g.yaml:5: stands for more than 20000 values or 32 levels; use fewer aliases"),
         ]:  # fmt: skip
             self.assertEqual(complaints(text), [line], text[:50])

@@ -14,7 +14,7 @@ ALL_TIMEOUTS = tuple(field.name for field in attrs.fields(Timeouts))
 BACKEND_TIMEOUTS = ("request_idle", "connect", "response_head", "response_idle")
 """Those that still count once the backend is known."""
 
-_LIMITS = {
+LIMIT_RANGES = {
     "request_line": (64, 1024 * 1024),
     "header_block": (256, 1024 * 1024),
     "headers": (8, 10_000),
@@ -54,7 +54,7 @@ def read_limits(options: Options) -> Limits:
     if section is None:
         return Limits()
     changes = {}
-    for key, (minimum, maximum) in _LIMITS.items():
+    for key, (minimum, maximum) in LIMIT_RANGES.items():
         value = section.whole(key, minimum=minimum, maximum=maximum)
         if value is not None:
             changes[key] = value

@@ -75,7 +75,7 @@ def _read(path: Path) -> str:
             [origin.complaint(f"is larger than {MAXIMUM_SIZE} bytes", "make it smaller")]
         )
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         origin = Origin(str(path), line, "")

@@ -17,10 +17,10 @@ import attrs
 
 from toolforge_gateway.errors import Complaint
 from toolforge_gateway.model import Kind
+from toolforge_gateway.routing import PathTemplate, Route
 
 if TYPE_CHECKING:
     from toolforge_gateway.config.options import Options
-    from toolforge_gateway.routing import PathTemplate
 
 Network = IPv4Network | IPv6Network
 ClientCertificate = Literal["optional", "required", "none"]
@@ -204,6 +204,18 @@ class Backend:
     slow_paths: tuple[SlowPath, ...]
     """The first one whose pattern is found counts."""
     origin: Origin = attrs.field(eq=False)
+
+    @property
+    def route(self) -> Route:
+        """What deciding needs to know of it."""
+        return Route(
+            name=self.name,
+            prefix=self.path,
+            tool_path=self.tool_path,
+            open_paths=self.open_paths,
+            anonymous=self.anonymous,
+            anonymous_paths=self.anonymous_paths,
+        )
 
     def timeouts_for(self, path: str) -> Timeouts:
         """The deadlines for a path below the prefix, without its query."""
