@@ -15,8 +15,7 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from toolforge_gateway.auth.chain import AuthenticatorChain
-from toolforge_gateway.auth.plugins import AuthenticatorContext, build_chain
+from toolforge_gateway import parts
 from toolforge_gateway.config.values import Backend, Configuration, Listener
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
@@ -27,15 +26,14 @@ from toolforge_gateway.edge.operations import operations_site
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.edge.traversal import Traversal
 from toolforge_gateway.edge.tree import build_tree, compile_routes
-from toolforge_gateway.errors import Complaint, ConfigurationError, GatewayError
-from toolforge_gateway.interfaces import IAuthorizer, IObserver
+from toolforge_gateway.errors import GatewayError
+from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.sinks import open_sink
 from toolforge_gateway.policy import ToolforgeAuthorizer
 from toolforge_gateway.proxy.pool import Pool
 from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
-from toolforge_gateway.tls.client import UpstreamSide
 from toolforge_gateway.tls.server import ServerSide
 
 log = Logger()
@@ -47,14 +45,11 @@ class CannotListen(GatewayError):
 
 @attrs.frozen
 class Prepared:
-    """Everything that a configuration describes, built and checked, with no
-    socket open and no file written: what `check` and `explain` look at, and
-    what a service runs."""
+    """Everything that a configuration describes, built and joined, with no
+    socket open: what a service runs."""
 
     configuration: Configuration
-    chain: AuthenticatorChain
-    authorizer: IAuthorizer
-    sides: tuple[tuple[Listener, ServerSide], ...]
+    listeners: tuple[tuple[Listener, ServerSide], ...]
     root: Resource
     """The Resource tree; it can be part of anybody's Site."""
     routes: RouteTable[ReverseProxyResource]
@@ -69,46 +64,21 @@ def prepare(configuration: Configuration, reactor: Any) -> Prepared:
 
     :raise ConfigurationError: with the complaints of all parts at once.
     """
-    complaints: list[Complaint] = []
-
-    def attempt(build: Callable[[], Any]) -> Any:
-        try:
-            return build()
-        except ConfigurationError as error:
-            complaints.extend(error.complaints)
-            return None
-
-    context = AuthenticatorContext(
-        backends=tuple((backend.name, backend.path) for backend in configuration.backends),
-        clock=reactor,
-    )
-    chain = attempt(lambda: build_chain(configuration.authenticators, context))
-    sides = tuple(
-        (listener, attempt(lambda tls=listener.tls: ServerSide.load(tls, reactor)))
-        for listener in configuration.listen
-    )
-    upstream_tls = configuration.upstream_tls
-    upstream = None
-    if upstream_tls is not None:
-        upstream = attempt(lambda: UpstreamSide.load(upstream_tls, reactor))
-    if complaints:
-        raise ConfigurationError(complaints)
-
+    loaded = parts.load(configuration, reactor)
     deadlines = Deadlines(reactor)
-    authorizer = ToolforgeAuthorizer()
-    gatekeeper = Gatekeeper(chain, authorizer)
+    gatekeeper = Gatekeeper(loaded.chain, ToolforgeAuthorizer())
 
     def new_request_id() -> str:
         return uuid4().hex
 
-    traversal = Traversal(gatekeeper, sides[0][1].verifier, reactor.seconds, new_request_id)
+    traversal = Traversal(gatekeeper, loaded.listeners[0].verifier, reactor.seconds, new_request_id)
 
     def resource(backend: Backend) -> ReverseProxyResource:
         pool = Pool(
             reactor,
             backend.url.host,
             backend.url.port,
-            upstream.creator_for(backend.server_name),
+            loaded.upstream.creator_for(backend.server_name),
             backend.timeouts.connect,
         )
         return ReverseProxyResource(backend, pool, deadlines, traversal)
@@ -117,9 +87,7 @@ def prepare(configuration: Configuration, reactor: Any) -> Prepared:
     root = build_tree(proxies)
     return Prepared(
         configuration=configuration,
-        chain=chain,
-        authorizer=authorizer,
-        sides=sides,
+        listeners=tuple(zip(configuration.listen, loaded.listeners)),
         root=root,
         routes=compile_routes(root),
         gatekeeper=gatekeeper,
@@ -167,7 +135,7 @@ class GatewayService(Service):
         )
         self._servers = [
             (listener, side, Server(shared, listener, side.verifier, side.names_host))
-            for listener, side in prepared.sides
+            for listener, side in prepared.listeners
         ]
 
     def privilegedStartService(self) -> None:

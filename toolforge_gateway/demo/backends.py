@@ -42,8 +42,10 @@ def backend_tls(directory: Path) -> ssl.CertificateOptions:
         certificate=own.original,
         trustRoot=ssl.trustRootFromCertificates([authority]),
         raiseMinimumTo=ssl.TLSVersion.TLSv1_2,
-        lowerMaximumSecurityTo=ssl.TLSVersion.TLSv1_2,
     )
+    # By the context: `lowerMaximumSecurityTo` of older Twisteds excludes the
+    # very version that it names.
+    options.getContext().set_max_proto_version(SSL.TLS1_2_VERSION)
     # Without a session id context OpenSSL aborts a resumption when client
     # certificates are asked for; with the cache off there is none to resume.
     options.getContext().set_session_cache_mode(SSL.SESS_CACHE_OFF)

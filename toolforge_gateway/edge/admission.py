@@ -30,6 +30,10 @@ class Admission(Factory):
         self._wrapped = wrapped
         self._turnstile = turnstile
 
+    def logPrefix(self) -> str:
+        """What twistd's log says is "starting on" a port."""
+        return "toolforge-gateway"
+
     def doStart(self) -> None:
         """Listening begins."""
         self._wrapped.doStart()

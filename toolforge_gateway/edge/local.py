@@ -43,6 +43,11 @@ class LocalSite:
         self._deadlines = deadlines
         self._timeouts = timeouts
 
+    def serves(self, path: str) -> bool:
+        """Whether the path's first segment is known at all."""
+        first = path.split("/", 2)[1].encode("ascii")
+        return self._site.resource.getStaticEntity(first) is not None
+
     def forward(
         self, head: RequestHead, target: Target, added: tuple[Field, ...], answer: IAnswer
     ) -> Forwarding:

@@ -33,12 +33,17 @@ class State(Resource):
         return trouble.encode() + b"\n"
 
 
+class _QuietSite(Site):
+    def log(self, request: Any) -> None:
+        """A probe every few seconds is no news."""
+
+
 def operations_site(draining: Callable[[], bool], clock: Any) -> Site:
     """`/healthz` (the process lives) and `/readyz` (it takes requests)."""
     root = Below()
     root.putChild(b"healthz", State(lambda: None))
     root.putChild(b"readyz", State(lambda: "draining" if draining() else None))
-    site = Site(root, reactor=clock, timeout=30)
+    site = _QuietSite(root, reactor=clock, timeout=30)
     site.displayTracebacks = False
     site.noisy = False
     return site

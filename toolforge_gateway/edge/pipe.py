@@ -41,13 +41,13 @@ class PipeEnd:
         self._producer: Any = None
         self._streaming = True
         self._producer_paused = False
-        self._closing = False
+        self.disconnecting = False
         self.connected = True
 
     # ITransport, for the protocol at this end.
 
     def write(self, data: bytes) -> None:
-        if self.connected and not (self._closing and self._producer is None) and data:
+        if self.connected and not (self.disconnecting and self._producer is None) and data:
             self._other._arrive(data)
             if self._producer is not None and self._other._waiting() > HIGH_WATER:
                 self._pause_producer()
@@ -56,7 +56,7 @@ class PipeEnd:
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
-        self._closing = True
+        self.disconnecting = True
         if self._producer is None:
             self._other._finish(ConnectionDone())
             self._finish(ConnectionDone())
@@ -91,7 +91,7 @@ class PipeEnd:
 
     def unregisterProducer(self) -> None:
         self._producer = None
-        if self._closing:
+        if self.disconnecting:
             self.loseConnection()
 
     def _pause_producer(self) -> None:

@@ -20,8 +20,9 @@ from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_fields
-from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.edge.local import LocalSite
+from toolforge_gateway.edge.proxy_protocol import Address
+from toolforge_gateway.edge.tree import NOT_FOUND
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.message import Field, Framing, RequestHead
@@ -180,6 +181,9 @@ class Server(ServerFactory):
         exchange.path = target.path
         resource = self._shared.routes.find(target.path)
         if resource is None:
+            if not self._shared.local.serves(target.path):
+                raise NOT_FOUND
+            exchange.reason = "own-page"
             return lambda answer: self._shared.local.forward(head, target, added, answer)
         exchange.backend = resource.backend.name
         if head.framing is Framing.LENGTH and head.length > self.limits.request_body:

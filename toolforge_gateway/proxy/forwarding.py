@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from toolforge_gateway.deadlines import Deadlines
     from toolforge_gateway.proxy.connection import UpstreamConnection
     from toolforge_gateway.proxy.pool import Pool
+
+log = Logger()
 
 MAX_INFORMATIONAL = 16
 """1xx heads of one answer that are passed on; more is no honest backend."""
@@ -174,7 +177,12 @@ class Forwarding:
                     return
             for piece in self._decoder.feed(data) if data else ():
                 self._answer.data(piece)
-        except BadMessage:
+        except BadMessage as fault:
+            log.warn(
+                "{backend} sent an answer that is none: {fault}",
+                backend=self._backend,
+                fault=fault.reason,
+            )
             self._broken(failures.broken_answer(self._backend))
             return
         if self._decoder.finished:
@@ -190,11 +198,16 @@ class Forwarding:
         if self._over:
             return
         if self._head is None:
+            # The caller is told in general words, the operators why.
+            log.warn(
+                "{backend} ended the connection before it answered: {reason}",
+                backend=self._backend,
+                reason=reason.value,
+            )
             if self._ready:
-                failure = failures.lost(self._backend, reason)
+                self._broken(failures.lost(self._backend, reason))
             else:
-                failure = failures.handshake_failed(self._backend)
-            self._broken(failure)
+                self._broken(failures.handshake_failed(self._backend))
             return
         try:
             self._decoder.eof()
@@ -234,6 +247,7 @@ class Forwarding:
     def _dial_failed(self, reason: Failure) -> None:
         self._dialling = None
         if not self._over and not reason.check(CancelledError):
+            log.warn("{backend}: {reason}", backend=self._backend, reason=reason.value)
             self._broken(failures.dial_failed(self._backend, reason))
 
     def _read_head(self, data: bytes) -> bytes:

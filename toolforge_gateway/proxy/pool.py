@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 50.0
 """How long a connection is kept; the backends' sidecars close theirs after 65
 to 75 seconds, and who closes first must be us."""
+ATTEMPT_DELAY = 0.1
+"""Seconds between attempts at the addresses of one name (RFC 8305 section 5);
+Twisted also waits this long before it tells that all of them refused."""
 MAX_IDLE = 64
 """How many are kept; more than this many exchanges at once dial anew."""
 
@@ -45,7 +49,7 @@ class Pool:
         connect_timeout: float,
     ):
         self._reactor = reactor
-        self._endpoint = HostnameEndpoint(reactor, host, port, timeout=connect_timeout)
+        self._endpoint = _endpoint(reactor, host, port, connect_timeout)
         self._creator = creator
         self._idle: deque[UpstreamConnection] = deque()
         self._closed = False
@@ -104,6 +108,14 @@ class Pool:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+
+def _endpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+    if isIPAddress(host):
+        return TCP4ClientEndpoint(reactor, host, port, timeout)
+    if isIPv6Address(host):
+        return TCP6ClientEndpoint(reactor, host, port, timeout)
+    return HostnameEndpoint(reactor, host, port, timeout, attemptDelay=ATTEMPT_DELAY)
 
 
 class _Dial(Factory):

@@ -16,7 +16,6 @@ from toolforge_gateway.http.target import Target
 from toolforge_gateway.interfaces import IAnswer
 from toolforge_gateway.proxy.forwarding import Forwarding
 from toolforge_gateway.proxy.pool import Pool
-from toolforge_gateway.routing import Route
 
 _LOCATIONS = (b"location", b"content-location")
 
@@ -45,14 +44,7 @@ class ReverseProxyResource(Resource):
         super().__init__()
         self.backend = backend
         self.pool = pool
-        self.route = Route(
-            name=backend.name,
-            prefix=backend.path,
-            tool_path=backend.tool_path,
-            open_paths=backend.open_paths,
-            anonymous=backend.anonymous,
-            anonymous_paths=backend.anonymous_paths,
-        )
+        self.route = backend.route
         self._deadlines = deadlines
         self._traversal = traversal
         self._authority = backend.url.authority.encode("ascii")
