@@ -70,8 +70,8 @@ class AuthenticatorContract:
         options.finish()
         self.assertEqual(options.complaints, ())
 
-    def ask(self, evidence: Evidence) -> Identity | BadEvidence | None:
-        """The answer, whether it comes at once or as a Deferred."""
+    def ask(self, evidence: Evidence) -> Any:
+        """Identity, None or BadEvidence, whether at once or by a Deferred."""
         try:
             answer = self.authenticator.authenticate(evidence)
         except BadEvidence as error:
