@@ -6,8 +6,9 @@ followed by our own examination.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
+import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,10 +21,11 @@ from toolforge_gateway.errors import BadEvidence
 from toolforge_gateway.model import Certificate, Kind
 from toolforge_gateway.testing import forge
 from toolforge_gateway.testing.pki import CLIENT, SERVER, Authority, Issued
+from toolforge_gateway.tls.facts import FactsMemory
 from toolforge_gateway.tls.server import ServerSide
 
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
 
 
@@ -294,6 +296,18 @@ class RefusedTests(CertificateTestCase):
         policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x04\x00")
         issued = self.files.kubernetes.issue(extensions=[(policies, False)])
         self.assertRefused(issued, "certificate-unreadable")
+
+    def test_memory_is_bounded(self) -> None:
+        """Facts are remembered for a bounded number of certificates, and stay right."""
+        side = attrs.evolve(
+            self.side, verifier=attrs.evolve(self.side.verifier, facts=FactsMemory(2))
+        )
+        issued = [self.files.kubernetes.issue([("CN", f"tool-{n}")]) for n in range(4)]
+        for number in (0, 1, 2, 3, 3, 0):
+            found = self.examine(issued[number], side=side)
+            assert found is not None
+            self.assertEqual(found.subject.values("CN"), (f"tool-{number}",))
+            self.assertLessEqual(len(side.verifier.facts), 2)
 
     def test_refused_each_time(self) -> None:
         """A refusal is not forgotten on the next connection."""

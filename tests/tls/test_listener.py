@@ -97,9 +97,7 @@ class ListenerTests(SynchronousTestCase):
             _, client = shaken(self.side.creator, context)
             self.assertEqual(client.get_cipher_name().encode(), suite)
         for suite in BAD_SUITES:
-            context = client_context(
-                version=SSL.TLS1_2_VERSION, ciphers=suite + b":@SECLEVEL=0"
-            )
+            context = client_context(version=SSL.TLS1_2_VERSION, ciphers=suite + b":@SECLEVEL=0")
             error = self.assertRaises(SSL.Error, shaken, self.side.creator, context)
             self.assertIn("no shared cipher", str(error))
 

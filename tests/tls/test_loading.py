@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import x25519
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.tls.pairs import ORIGIN, Files, clock_at, setting
@@ -17,7 +19,13 @@ from toolforge_gateway.tls.client import UpstreamSide
 from toolforge_gateway.tls.server import ServerSide
 
 DAY = timedelta(days=1)
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def _pem(key: Any, encryption: serialization.KeySerializationEncryption) -> bytes:
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    data: bytes = key.private_bytes(pem, form, encryption)
+    return data
 
 
 class LoadingTestCase(SynchronousTestCase):
@@ -78,11 +86,10 @@ class ServerFilesTests(LoadingTestCase):
         other = self.files.server.issue()
         self.files.write("server.key", other.key_pem)
         self.assertEqual(self.complaints(settings), ["server.key is not the key of server.crt"])
-        encrypted = other.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"secret"),
-        )
+        exchange = x25519.X25519PrivateKey.generate()
+        self.files.write("server.key", _pem(exchange, serialization.NoEncryption()))
+        self.assertEqual(self.complaints(settings), ["server.key is a key of another kind"])
+        encrypted = _pem(other.key, serialization.BestAvailableEncryption(b"secret"))
         self.files.write("server.key", encrypted)
         self.assertEqual(self.complaints(settings), ["server.key is encrypted"])
 
@@ -104,9 +111,7 @@ class ServerFilesTests(LoadingTestCase):
     def test_weak(self) -> None:
         """What OpenSSL will not serve is found when loading."""
         weak = self.files.server.issue(usages=[SERVER], key="rsa1024")
-        self.assertEqual(
-            self.serve(weak), ["server.crt is refused by OpenSSL: ee key too small"]
-        )
+        self.assertEqual(self.serve(weak), ["server.crt is refused by OpenSSL: ee key too small"])
 
     def test_intermediates(self) -> None:
         """Intermediate certificates behind our own are sent along."""

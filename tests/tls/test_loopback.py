@@ -89,9 +89,7 @@ class LoopbackTests(TestCase):
         (directory / "ca.crt").write_bytes(self.files.server.pem)
         certificate, key = issued.write(directory, "caller")
         upstream = UpstreamSide.load(
-            UpstreamTLS(
-                setting(directory / "ca.crt"), setting(certificate), setting(key), ORIGIN
-            ),
+            UpstreamTLS(setting(directory / "ca.crt"), setting(certificate), setting(key), ORIGIN),
             reactor,
         )
         caller = Caller()

@@ -71,9 +71,7 @@ class WriteDemoTests(SynchronousTestCase):
             ),
             clock_at(),
         )
-        self.assertEqual(
-            side.names, ("api.svc.toolforge.local", "localhost", "127.0.0.1", "::1")
-        )
+        self.assertEqual(side.names, ("api.svc.toolforge.local", "localhost", "127.0.0.1", "::1"))
         for stem, client_ca, subject in (
             ("tool-tf-test", "kubernetes", (("O", "toolforge"), ("CN", "tf-test"))),
             ("tool-other", "kubernetes", (("O", "toolforge"), ("CN", "other"))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from OpenSSL import SSL, crypto
@@ -18,7 +18,7 @@ from toolforge_gateway.tls.client import UpstreamSide
 
 NAME = "jobs-api.jobs-api.svc.tools.local"
 SUBJECT = [("CN", "backend")]
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
 
 

@@ -12,9 +12,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Union
+from typing import cast
 
 import attrs
 from cryptography import x509
@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-PrivateKey = Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey]
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Pair = tuple[str, str]
-Subject = Sequence[Union[Pair, Sequence[Pair]]]
+Subject = Sequence[Pair | Sequence[Pair]]
 """Relative distinguished names in order; one of several values is a list."""
 
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -60,11 +60,17 @@ def x509_name(subject: Subject) -> x509.Name:
     """A `Name` of pairs like `("CN", "mytool")`."""
     return x509.Name(
         x509.RelativeDistinguishedName(
-            x509.NameAttribute(_ATTRIBUTES[kind], value)
-            for kind, value in (rdn if isinstance(rdn[0], tuple) else [rdn])  # type: ignore[misc]
+            x509.NameAttribute(_ATTRIBUTES[kind], value) for kind, value in _pairs(rdn)
         )
         for rdn in subject
     )
+
+
+def _pairs(rdn: Pair | Sequence[Pair]) -> Sequence[Pair]:
+    """A relative distinguished name of one value is written without its list."""
+    if isinstance(rdn[0], str):
+        return [cast("Pair", rdn)]
+    return cast("Sequence[Pair]", rdn)
 
 
 def general_name(name: str) -> x509.GeneralName:
@@ -168,7 +174,7 @@ class Authority:
         key: str | PrivateKey = "ec",
         not_before: datetime | None = None,
         not_after: datetime | None = None,
-        algorithm: hashes.HashAlgorithm | None = None,
+        algorithm: hashes.SHA256 | hashes.SHA384 | None = None,
         extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     ) -> Issued:
         """Issue an end entity's certificate.
@@ -234,7 +240,7 @@ class Authority:
         signing_key: PrivateKey | None = None,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
-        algorithm: hashes.HashAlgorithm | None = None,
+        algorithm: hashes.SHA256 | hashes.SHA384 | None = None,
     ) -> Issued:
         """Sign with our key; `signing_key`: self-signed, before we have any."""
         now = _now()
@@ -263,7 +269,7 @@ class Authority:
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(microsecond=0)
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def _key_usage(**flags: bool) -> x509.KeyUsage:
@@ -346,9 +352,9 @@ def _write_demo_files(
         usages=[SERVER],
         names=[*local, "api.svc.toolforge.local"],
     ).write(fresh, "server")
-    backend.issue(
-        [("CN", "demo-backend")], usages=[SERVER], names=[*hosts, *local]
-    ).write(fresh, "backend")
+    backend.issue([("CN", "demo-backend")], usages=[SERVER], names=[*hosts, *local]).write(
+        fresh, "backend"
+    )
     backend.issue([("CN", "api-gateway")]).write(fresh, "gateway-client")
     backend.issue([("O", "toolforge"), ("CN", "service:components-api")]).write(
         fresh, "service-components-api"

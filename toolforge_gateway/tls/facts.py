@@ -1,12 +1,11 @@
 """What a client's certificate says, judged by itself alone.
 
-A pure function of the certificate's bytes, and remembered: nearly every call
-of a command line client is a new connection with the same certificate.
+A pure function of the certificate, and remembered: nearly every call of a
+command line client is a new connection with the same certificate.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 
 import attrs
@@ -34,15 +33,41 @@ class Facts:
     fingerprint: str
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
-def facts_of(der: bytes) -> Facts:
-    """Read an end entity's certificate that OpenSSL has verified.
+class FactsMemory:
+    """Reads certificates, each once; forgets the oldest when there are many."""
+
+    def __init__(self, remembered: int = REMEMBERED):
+        self.remembered = remembered
+        self._known: dict[bytes, Facts] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, certificate: crypto.X509) -> Facts:
+        """The facts of an end entity's certificate that OpenSSL has verified.
+
+        :raise BadEvidence: 403; not remembered.
+        """
+        der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+        facts = self._known.get(der)
+        if facts is None:
+            facts = read_facts(der, certificate.get_subject().der())
+            if len(self._known) >= self.remembered:
+                del self._known[next(iter(self._known))]
+            self._known[der] = facts
+        return facts
+
+
+def read_facts(der: bytes, subject: bytes) -> Facts:
+    """Read a certificate.
 
     OpenSSL takes one without an extended key usage as fit for everything.  We
     do not: certificates of one CA serve backends and clients, and only those
     that were issued for clients may speak for one.
 
-    :raise BadEvidence: 403; remembered by nobody, so it costs each time.
+    :param subject: the subject's bytes as OpenSSL has kept them; cryptography
+        would write the name anew.
+    :raise BadEvidence: 403.
     """
     try:
         certificate = x509.load_der_x509_certificate(der)
@@ -59,16 +84,14 @@ def facts_of(der: bytes) -> Facts:
             " use a client certificate",
         )
     try:
-        # OpenSSL keeps the bytes of the name; cryptography would write it anew.
-        named = crypto.load_certificate(crypto.FILETYPE_ASN1, der).get_subject()
-        subject = parse_der(named.der())
+        name = parse_der(subject)
     except ValueError as error:
         raise refused(
             "certificate-subject",
             f"your certificate's subject is not acceptable: {error}; have a new one issued",
         ) from None
     return Facts(
-        subject=subject,
+        subject=name,
         serial=certificate.serial_number,
         not_before=not_before(certificate),
         not_after=not_after(certificate),

@@ -7,7 +7,7 @@ that came with a complaint is ever used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import attrs
@@ -18,7 +18,7 @@ from OpenSSL import crypto
 
 from toolforge_gateway.config.values import SettingFile
 from toolforge_gateway.errors import Complaint, ConfigurationError
-from toolforge_gateway.tls.options import KeyPair
+from toolforge_gateway.tls.options import CertificateKey, KeyPair
 
 _USAGE_NAMES = {
     ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
@@ -136,6 +136,9 @@ def read_key_pair(
     except ValueError:
         findings.complain(key_file, "is no private key", "write it in PEM form")
         return None
+    if not isinstance(key, CertificateKey):
+        findings.complain(key_file, "is a key of another kind", "use an RSA or ECDSA key")
+        return None
     if _public_bytes(key.public_key()) != _public_bytes(own.public_key()):
         findings.complain(
             key_file,
@@ -167,13 +170,13 @@ def not_before(certificate: x509.Certificate) -> float:
     """The beginning of its validity, POSIX seconds."""
     aware: datetime | None = getattr(certificate, "not_valid_before_utc", None)
     # cryptography before 42 has naive UTC times alone.
-    return (aware or certificate.not_valid_before.replace(tzinfo=timezone.utc)).timestamp()
+    return (aware or certificate.not_valid_before.replace(tzinfo=UTC)).timestamp()
 
 
 def not_after(certificate: x509.Certificate) -> float:
     """The end of its validity, POSIX seconds."""
     aware: datetime | None = getattr(certificate, "not_valid_after_utc", None)
-    return (aware or certificate.not_valid_after.replace(tzinfo=timezone.utc)).timestamp()
+    return (aware or certificate.not_valid_after.replace(tzinfo=UTC)).timestamp()
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import attrs
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from zope.interface import implementer
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+CertificateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 HTTP_1_1 = b"http/1.1"
 
@@ -44,7 +46,7 @@ class KeyPair:
     """A certificate of ours with its key and its intermediates."""
 
     certificate: x509.Certificate
-    key: PrivateKeyTypes = attrs.field(repr=False)
+    key: CertificateKey = attrs.field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
     """Nearest issuer first, without the root."""
 
@@ -104,9 +106,7 @@ class GatewayCertificateOptions(CertificateOptions):
     def _build(self) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        context.set_options(
-            SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET
-        )
+        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
         # MOVING_WRITE_BUFFER: a write that is tried again may come from another
         # bytes object; else large bodies end in "bad write retry".
         # RELEASE_BUFFERS: an idle connection keeps no 17 kB record buffers.
@@ -130,6 +130,7 @@ class GatewayCertificateOptions(CertificateOptions):
 
     def _add_trust(self, context: SSL.Context) -> None:
         store = context.get_cert_store()
+        assert store is not None, "pyOpenSSL makes one with each context"
         for certificate in self.caCerts or ():
             store.add_cert(certificate)
         if self._for_server and self.caCerts:
@@ -154,7 +155,7 @@ def weakness(error: SSL.Error) -> tuple[str, str]:
     return f"is refused by OpenSSL: {why}", "use RSA of 2048 bits or more, or ECDSA P-256"
 
 
-def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> object:
+def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
     """HTTP/1.1 if offered, else no protocol at all: the client then speaks
     HTTP/1.1 or leaves (RFC 7301 section 3.2 would also let us refuse)."""
     return HTTP_1_1 if HTTP_1_1 in offered else SSL.NO_OVERLAPPING_PROTOCOLS

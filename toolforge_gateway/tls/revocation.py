@@ -7,7 +7,7 @@ all the others, so the list of one CA is read and asked here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import attrs
 from cryptography import x509
@@ -92,9 +92,7 @@ def _read(
     if last > findings.now:
         findings.complain(setting, "has a list that is not valid yet", "wait, or set the clock")
     if following is None:
-        findings.complain(
-            setting, "has a list without nextUpdate", "have it issued with that date"
-        )
+        findings.complain(setting, "has a list without nextUpdate", "have it issued with that date")
     elif following <= findings.now:
         findings.complain(setting, "has an expired list", "fetch the CA's present one")
     try:
@@ -125,7 +123,7 @@ def _updates(crl: x509.CertificateRevocationList) -> tuple[float, float | None]:
             aware = getattr(crl, f"{name}_utc")
         else:  # cryptography before 42 has naive UTC times alone.
             naive: datetime | None = getattr(crl, name)
-            aware = naive and naive.replace(tzinfo=timezone.utc)
-        return aware and aware.timestamp()
+            aware = naive and naive.replace(tzinfo=UTC)
+        return None if aware is None else aware.timestamp()
 
     return posix("last_update") or 0.0, posix("next_update")

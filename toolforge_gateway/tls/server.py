@@ -73,9 +73,7 @@ class ServerSide:
         except SSL.Error as error:
             findings.complain(tls.certificate, *weakness(error))
             findings.raise_if_any()
-        return cls(
-            creator, ClientVerifier(anchors, clock), CertificateNames.of(pair.certificate)
-        )
+        return cls(creator, ClientVerifier(anchors, clock), CertificateNames.of(pair.certificate))
 
 
 def _read_client_ca(

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from toolforge_gateway.interfaces import IClientVerifier
 from toolforge_gateway.model import Certificate, Kind
-from toolforge_gateway.tls.facts import facts_of, refused
+from toolforge_gateway.tls.facts import FactsMemory, refused
 from toolforge_gateway.tls.files import not_after
 from toolforge_gateway.tls.revocation import RevocationList
 
@@ -44,6 +44,7 @@ class ClientVerifier:
 
     anchors: Mapping[bytes, Anchor]
     clock: IReactorTime
+    facts: FactsMemory = attrs.field(factory=FactsMemory, eq=False)
 
     def examine(self, connection: SSL.Connection) -> Certificate | None:
         """See `IClientVerifier.examine`."""
@@ -56,10 +57,10 @@ class ClientVerifier:
             raise refused(
                 "certificate-of-authority", "an authority is no client; use a client certificate"
             )
-        anchor = self.anchors.get(_der(chain[-1]))
+        anchor = self.anchors.get(crypto.dump_certificate(crypto.FILETYPE_ASN1, chain[-1]))
         if anchor is None:
             raise refused("certificate-unverified", "your certificate could not be verified")
-        facts = facts_of(_der(chain[0]))
+        facts = self.facts.of(chain[0])
         if anchor.needs_list:
             self._check_revocation(anchor, facts.serial, direct=len(chain) == 2)
         return Certificate(
@@ -94,7 +95,3 @@ class ClientVerifier:
             raise refused(
                 "certificate-revoked", "your certificate was revoked; have a new one issued"
             )
-
-
-def _der(certificate: crypto.X509) -> bytes:
-    return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
