@@ -70,34 +70,31 @@ class Stage(TestCase):
     samples: Iterable[str] = tuple(SAMPLES)
     """Which backends run; the others are down."""
 
-    @inlineCallbacks
     def setUp(self):
         self.folder = Path(self.mktemp())
         self.folder.mkdir(parents=True)
         (self.folder / "tls").symlink_to(pki())
         self.backends: dict[str, SampleAPI] = {}
         self.ports: dict[str, IListeningPort] = {}
-        self.port = free_port()
         for name in self.samples:
             self.start_backend(name)
-        yield self.start_gateway(self.configuration())
+        self.start_gateway(self.configuration())
 
     def start_backend(self, name: str, clock: object = reactor) -> SampleAPI:
         """Serve a sample; it goes when the test does."""
         self.backends[name] = sample = SAMPLES[name](clock)
-        self.ports[name] = port = listen(reactor, sample, pki())
-        self.addCleanup(self.close_backend, name, port)
+        self.ports[name] = listen(reactor, sample, pki())
+        self.addCleanup(self.close_backend, name)
         return sample
 
-    @inlineCallbacks
-    def close_backend(self, name: str, port: IListeningPort | None = None):
+    def close_backend(self, name: str):
         """The backend is down: its port refuses."""
-        yield maybeDeferred((port or self.ports[name]).stopListening)
+        return maybeDeferred(self.ports[name].stopListening)
 
     def configuration(self) -> dict:
         """The shipped configuration with this test's ports; a test may change it."""
         document = yaml.safe_load((ROOT / "etc" / "gateway.yaml").read_text())
-        document["listen"][0]["endpoint"] = f"tcp:{self.port}:interface=127.0.0.1"
+        document["listen"][0]["endpoint"] = "tcp:0:interface=127.0.0.1"
         del document["operations"]
         for backend in document["backends"]:
             port = self.ports.get(backend["path"].strip("/"))
@@ -113,13 +110,13 @@ class Stage(TestCase):
         path.write_text(yaml.safe_dump(document))
         return path
 
-    @inlineCallbacks
     def start_gateway(self, document: dict):
         """Run a gateway in this reactor until the test is over."""
         service = make_service(config.load(self.write(document)), reactor)
         service.privilegedStartService()
-        yield maybeDeferred(service.startService)
+        service.startService()
         self.addCleanup(service.stopService)
+        self.port = service.addresses()[0].port
 
     def access_log(self) -> list[dict]:
         """What the gateway has logged, line by line."""

@@ -234,7 +234,7 @@ class FollowTests(Stage):
         running = self.toolforge(*command)
         yield eventually(lambda: sample.streams, within=30)
         lines = []
-        for number in range(3):
+        for _ in range(3):
             sample.clock.advance(1)
             lines.append((yield running.line()))
         running.signal("INT")

@@ -73,7 +73,7 @@ class CurlTests(Stage):
 
     @inlineCallbacks
     def test_superuser_and_admin(self):
-        """A superuser acts for the path's tool; an administrator may not unless a path is opened."""
+        """A superuser acts for the path's tool; an administrator only where a path is opened."""
         path = "/builds/v1/tool/tf-test/builds"
         source = '{"source_url": "https://example.org/x.git"}'
         done = yield self.curl("-d", source, path, identity="service-components-api").ended
