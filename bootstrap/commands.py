@@ -59,6 +59,16 @@ def _demo(words: list[str]) -> int:
 
 def _test(words: list[str]) -> int:
     GATEWAY.ensure()
+    environ = _with_real_peers()
+    names = words if any(not word.startswith("-") for word in words) else [*words, "tests"]
+    return subprocess.call([str(GATEWAY.program("trial")), *names], cwd=ROOT, env=environ)
+
+
+def _with_real_peers() -> dict[str, str]:
+    """Install the programs that tests run the gateway with, as far as that can be done here.
+
+    :return: the environment variables by which tests find them.
+    """
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         CLIENTS.ensure()
@@ -66,14 +76,14 @@ def _test(words: list[str]) -> int:
     except SetupFailed as error:
         print(f"run: without the real Toolforge clients: {error}", file=sys.stderr)
     missing = [program for program in _REAL_PEERS if _which(program) is None]
-    if missing and not debian.install(*(_REAL_PEERS[program] for program in missing)):
+    packages = [_REAL_PEERS[program] for program in missing]
+    if missing and not debian.install(*packages):
         print(
             f"run: without {', '.join(missing)}: the tests that need them are skipped and say so; "
-            f"as root: apt-get install {' '.join(_REAL_PEERS[program] for program in missing)}",
+            f"as root: apt-get install {' '.join(packages)}",
             file=sys.stderr,
         )
-    names = words if any(not word.startswith("-") for word in words) else [*words, "tests"]
-    return subprocess.call([str(GATEWAY.program("trial")), *names], cwd=ROOT, env=environ)
+    return environ
 
 
 def _lint(_: list[str]) -> int:
@@ -91,7 +101,7 @@ def _lint(_: list[str]) -> int:
 
 def _tox(words: list[str]) -> int:
     TOOLS.ensure()
-    return _become([str(TOOLS.program("tox")), *words])
+    return subprocess.call([str(TOOLS.program("tox")), *words], cwd=ROOT, env=_with_real_peers())
 
 
 def _which(program: str) -> str | None:

@@ -53,6 +53,11 @@ class Installed:
         return str(self.folder / "venv" / "bin" / name)
 
 
+def clean() -> dict[str, str]:
+    """Environment variables that lead nowhere near the checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 @functools.cache
 def installed() -> Installed:
     """Build and install, once for all tests.
@@ -65,7 +70,8 @@ def installed() -> Installed:
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     command = [sys.executable, "-m", "pip", "--python", fresh.program("python"), "install"]
     how = ["--no-deps", "--no-index", "--quiet"]
-    subprocess.run([*command, *how, str(fresh.wheel)], check=True, capture_output=True)
+    # Without PYTHONPATH: a checkout on it would count as installed already.
+    subprocess.run([*command, *how, str(fresh.wheel)], check=True, capture_output=True, env=clean())
     base = str(folder / "venv")
     site_packages = sysconfig.get_path("purelib", "venv", vars={"base": base, "platbase": base})
     # A path file within a folder that a path file names is not read: so a checkout that is
@@ -84,11 +90,10 @@ class InstalledTests(SynchronousTestCase):
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Call a program of the fresh environment, far from the checkout."""
-        environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         elsewhere = Path(self.mktemp())
         elsewhere.mkdir()
         return subprocess.run(
-            words, cwd=elsewhere, env=environ, capture_output=True, text=True, check=False
+            words, cwd=elsewhere, env=clean(), capture_output=True, text=True, check=False
         )
 
     def test_from_the_wheel(self) -> None:
