@@ -11,7 +11,8 @@ from toolforge_gateway.forwarded import Forwarded, resolve
 from toolforge_gateway.http.message import Field
 
 PEER = "192.0.2.8"
-FOR, PROTO, HOST, ID = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"X-Request-ID"
+FOR, PROTO = b"X-Forwarded-For", b"X-Forwarded-Proto"
+HOST, ID = b"X-Forwarded-Host", b"X-Request-ID"
 
 
 def ask(*fields: Field, trusted: bool = True, host: bytes | None = b"gw:30003") -> Forwarded:
