@@ -81,6 +81,10 @@ class Running(ProcessProtocol):
         self._offer()
         return waiting
 
+    def said(self) -> str:
+        """All output so far."""
+        return (self._out + self._err).decode(errors="replace")
+
     def signal(self, name: str) -> None:
         """Send a signal, `INT` or `KILL`, if it still runs."""
         if self.transport is not None and self.transport.pid is not None:

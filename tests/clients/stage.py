@@ -78,7 +78,7 @@ class Stage(TestCase):
         self.ports: dict[str, IListeningPort] = {}
         for name in self.samples:
             self.start_backend(name)
-        self.start_gateway(self.configuration())
+        return self.start_gateway(self.configuration())
 
     def start_backend(self, name: str, clock: object = reactor) -> SampleAPI:
         """Serve a sample; it goes when the test does."""
@@ -111,7 +111,7 @@ class Stage(TestCase):
         return path
 
     def start_gateway(self, document: dict):
-        """Run a gateway in this reactor until the test is over."""
+        """Run a gateway in this reactor until the test is over; may give a Deferred."""
         service = make_service(config.load(self.write(document)), reactor)
         service.privilegedStartService()
         service.startService()

@@ -59,7 +59,7 @@ class _Behind(Stage):
     @inlineCallbacks
     def setUp(self):
         self.haproxy = programs.program("haproxy")
-        super().setUp()
+        yield super().setUp()
         self.behind, self.port = self.port, free_port()
         # Not in the test's own folder: a socket's path has room for 107 bytes.
         room = tempfile.TemporaryDirectory()

@@ -67,7 +67,7 @@ class NginxTests(Stage):
     def setUp(self):
         self.program = programs.program("nginx")
         self.sidecar = free_port()
-        super().setUp()
+        yield super().setUp()
         self.backends["jobs"] = jobs = SAMPLES["jobs"](reactor)
         behind = reactor.listenTCP(0, Site(jobs), interface="127.0.0.1")
         self.addCleanup(behind.stopListening)

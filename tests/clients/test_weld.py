@@ -78,7 +78,8 @@ class WeldTests(Stage):
     def test_redirect_comes_back_through_the_gateway(self):
         """The components API's 307 leads to the gateway again, with method, body and query."""
         found = yield self.weld(
-            'answer = client.post("/deployment/", params={"force-run": "true"}, display_messages=False)\n'
+            'force = {"force-run": "true"}\n'
+            'answer = client.post("/deployment/", params=force, display_messages=False)\n'
             "print(json.dumps(answer))",
             "/components/v1/tool/tf-test",
         )
