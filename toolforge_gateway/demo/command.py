@@ -21,7 +21,7 @@ from toolforge_gateway import config
 from toolforge_gateway.config.values import AccessLog, Configuration
 from toolforge_gateway.demo.backends import SAMPLES, listen
 from toolforge_gateway.demo.steps import STEPS, Runner
-from toolforge_gateway.errors import ConfigurationError
+from toolforge_gateway.errors import ConfigurationError, GatewayError
 from toolforge_gateway.testing.pki import DEMO_MARK, write_demo
 
 HOST = "localhost"
@@ -109,7 +109,7 @@ def _serve(reactor, configuration: Configuration, runner: Runner, check: bool):
     except ConfigurationError as error:
         print(*error.complaints, sep="\n", file=sys.stderr)
         raise SystemExit(2) from None
-    except CannotListenError as error:
+    except (CannotListenError, GatewayError) as error:
         print(f"demo: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
