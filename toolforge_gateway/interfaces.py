@@ -74,7 +74,14 @@ class IOptions(Interface):
         """A path relative to the configuration file, as pathlib.Path."""
 
     def complain(key, what, remedy=""):
-        """Record a complaint about this key (`""`: the mapping itself)."""
+        """Record a complaint: the configuration will not be used.
+
+        :param key: the key it is about, `""` for the mapping itself, or the
+            way further down as a tuple, `("superusers", "service:x", 0)`.
+        """
+
+    def warn(key, what, remedy=""):
+        """Record something odd that does not stand in the way."""
 
 
 class IAuthenticatorContext(Interface):

@@ -97,11 +97,11 @@ class Evidence:
     method: str = ""
     path: str = ""
     """The external path as received: ASCII, escapes kept, no query."""
-    query: str | None = None
+    query: str | None = attrs.field(default=None, repr=False)
     """What follows the first `?`, as received; None when there is none."""
     backend: str | None = None
     """Name of the backend the path belongs to; None for our own pages."""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     """The request's fields whose lower-case name the authenticator's
     `headers` lists, in order; values are latin-1 text."""
 

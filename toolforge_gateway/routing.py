@@ -18,6 +18,8 @@ TOOL_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 _KNOWN = {"n": "[0-9]+", "tool": TOOL_NAME.pattern}
 _PLACEHOLDER = re.compile(r"[a-z_][a-z0-9_]*")
+_NO_REGEX = (re.error, OverflowError, RecursionError)
+"""What `re.compile` makes of impossible, huge and deep expressions."""
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 
 
@@ -42,8 +44,11 @@ class PathTemplate:
         pattern, names, regex_names = _compile(self.text)
         put = object.__setattr__
         put(self, "names", names)
-        put(self, "_pattern", re.compile(pattern, re.ASCII))
-        put(self, "_prefix", re.compile(f"{pattern}(?=/|\\Z)", re.ASCII))
+        try:
+            put(self, "_pattern", re.compile(pattern, re.ASCII))
+            put(self, "_prefix", re.compile(f"{pattern}(?=/|\\Z)", re.ASCII))
+        except _NO_REGEX as error:
+            raise ValueError(f"its regular expressions cannot be used: {error}") from None
         put(self, "_regex_names", regex_names)
 
     def fullmatch(self, path: str) -> dict[str, str] | None:
@@ -113,7 +118,7 @@ def _closing_brace(text: str, start: int) -> int:
 def _check_regex(name: str, regex: str) -> None:
     try:
         groups = re.compile(regex, re.ASCII).groups
-    except re.error as error:
+    except _NO_REGEX as error:
         raise ValueError(f"the regular expression of {{{name}}} is broken: {error}") from None
     if not regex or groups:
         raise ValueError(

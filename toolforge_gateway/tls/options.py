@@ -7,7 +7,6 @@ oldest and the newest Twisted give the same connection.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,14 +111,13 @@ class GatewayCertificateOptions(CertificateOptions):
         # RELEASE_BUFFERS: an idle connection keeps no 17 kB record buffers.
         context.set_mode(SSL.MODE_RELEASE_BUFFERS | _MODE_ACCEPT_MOVING_WRITE_BUFFER)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        # Without one OpenSSL fails, rather than ignores, an attempt to resume.
-        context.set_session_id(secrets.token_bytes(16))
         # Before the certificate, so that the level already judges it.
         context.set_cipher_list(f"{CIPHERS}:@SECLEVEL={SECURITY_LEVEL}".encode("ascii"))
         if self._for_server:
+            # Towards backends nothing is offered: HTTP/1.1 is what a server
+            # speaks without ALPN, and some (a stock Twisted factory that is no
+            # `Site` among them) end a handshake that offers any.
             context.set_alpn_select_callback(_select_protocol)
-        else:
-            context.set_alpn_protos([HTTP_1_1])
         context.use_certificate(self.certificate)
         for intermediate in self.extraCertChain:
             context.add_extra_chain_cert(intermediate)
