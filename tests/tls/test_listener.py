@@ -175,6 +175,12 @@ class ListenerTests(SynchronousTestCase):
         self.assertEqual(server.total_renegotiations(), 0)
         self.assertTrue(any("no renegotiation" in text for _, text in outcome), outcome)
 
+    def test_modes(self) -> None:
+        """A retried write may come from another buffer, and idle connections keep none."""
+        moving, release = 0x2, 0x10
+        modes = self.side.creator.getContext().set_mode(0)
+        self.assertEqual(modes & (moving | release), moving | release)
+
     def test_one_context(self) -> None:
         """All connections of a listener share one context."""
         one, two = (self.side.creator.serverConnectionForTLS(None) for _ in range(2))

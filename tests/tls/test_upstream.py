@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.tls.pairs import ORIGIN, clock_at, setting, shake
+from tests.tls.pairs import ORIGIN, clock_at, pump, setting, shake, step
 from toolforge_gateway.config.values import UpstreamTLS
 from toolforge_gateway.testing.pki import CLIENT, SERVER, Authority, Issued
 from toolforge_gateway.tls.client import UpstreamSide
@@ -102,10 +103,8 @@ class UpstreamTests(SynchronousTestCase):
         self.assertRaises(SSL.Error, self.call, server)
 
     def test_protocol(self) -> None:
-        """We offer HTTP/1.1 alone, and live with backends that choose nothing."""
+        """We offer no protocol by ALPN, so no backend can choose one or end over it."""
         server = self.serve(self.issue(NAME), protocols=True)
-        self.assertEqual(self.call(server).get_alpn_proto_negotiated(), b"http/1.1")
-        server = self.serve(self.issue(NAME))
         self.assertEqual(self.call(server).get_alpn_proto_negotiated(), b"")
 
     def test_wrong_name(self) -> None:
@@ -162,6 +161,20 @@ class UpstreamTests(SynchronousTestCase):
         self.assertNotCalled(
             self.backend.issue(SUBJECT, usages=[SERVER], names=[NAME], key="rsa1024")
         )
+
+    def test_no_renegotiation(self) -> None:
+        """A backend that asks for a second handshake gets none."""
+        server = self.serve(self.issue(NAME), SSL.TLS1_2_VERSION)
+        client = self.call(server)
+        first = client.get_finished()
+        server.renegotiate()
+        for _ in range(4):
+            for call in (server.do_handshake, lambda: client.recv(1), lambda: server.recv(1)):
+                # OpenSSL releases differ in whether the asking side fails or goes on.
+                with contextlib.suppress(SSL.Error):
+                    step(call)
+                pump(server, client)
+        self.assertEqual(client.get_finished(), first)
 
     def test_intermediate(self) -> None:
         """A backend may stand below an intermediate authority that it sends."""
