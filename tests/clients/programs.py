@@ -37,7 +37,7 @@ def client(name: str) -> str:
     folder = os.environ.get("TOOLFORGE_CLIENTS_BIN")
     if folder is None or not (Path(folder) / name).exists():
         raise SkipTest(
-            f"{name} is missing: `./run test` installs the real Toolforge clients; or set "
+            f"no {name} with the real Toolforge clients: `./run test` installs them; or set "
             "TOOLFORGE_CLIENTS_BIN to the bin folder of an environment that has "
             "requirements/clients.txt"
         )
