@@ -116,6 +116,8 @@ class ChunkedDecoder:
         self._extensions = 0
         self._trailers = 0
         self._trailer_size = 0
+        # How much of an unfinished trailer line has been looked at.
+        self._seen = 0
         self.finished = False
         self.rest = b""
 
@@ -204,13 +206,15 @@ class ChunkedDecoder:
         if end == 0:
             self.finished = True
             return at + 2
-        bad = FORBIDDEN.search(window)
+        bad = FORBIDDEN.search(window, self._seen)
         if bad is not None and not 0 <= end < bad.start():
             raise forbidden(window, bad)
         if end < 0:
             if len(window) == LONGEST_LINE + 2:
                 raise self._trailers_too_large()
+            self._seen = len(window) - 1
             return -1
+        self._seen = 0
         line = window[: end + 2]
         if not _match_trailers(line):
             raise field_fault(line)
