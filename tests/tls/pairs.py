@@ -26,6 +26,11 @@ def clock_at(moment: float | None = None) -> Clock:
     return clock
 
 
+def fresh_directory() -> Path:
+    """An empty directory below the one that trial runs in and clears."""
+    return Path(tempfile.mkdtemp(prefix="tls-", dir=Path.cwd()))
+
+
 def setting(path: Path) -> SettingFile:
     """A file that the configuration names."""
     return SettingFile(path, ORIGIN)
@@ -42,7 +47,7 @@ class Files:
 
     @classmethod
     def make(cls) -> Files:
-        directory = Path(tempfile.mkdtemp(prefix="tls-"))
+        directory = fresh_directory()
         files = cls(directory, Authority("server"), Authority("kubernetes"), Authority("backend"))
         files.server.issue(
             [("CN", "api")], usages=[SERVER], names=["api.example.org", "127.0.0.1"]

@@ -32,9 +32,8 @@ DAY = timedelta(days=1)
 class CertificateTestCase(SynchronousTestCase):
     """A listener with two client CAs."""
 
-    files = Files.make()
-
     def setUp(self) -> None:
+        self.files = Files.make()
         self.clock = clock_at()
         self.side = ServerSide.load(self.files.settings(), self.clock)
 

@@ -70,9 +70,8 @@ class StandardClient:
 class ListenerTests(SynchronousTestCase):
     """The TLS that every client gets."""
 
-    files = Files.make()
-
     def setUp(self) -> None:
+        self.files = Files.make()
         self.side = ServerSide.load(self.files.settings(), clock_at())
 
     def test_interfaces(self) -> None:

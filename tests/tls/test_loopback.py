@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
@@ -18,7 +16,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.tls.pairs import ORIGIN, Files, setting
+from tests.tls.pairs import ORIGIN, Files, fresh_directory, setting
 from toolforge_gateway.config.values import UpstreamTLS
 from toolforge_gateway.edge.proxy_protocol import ProxyProtocolFactory
 from toolforge_gateway.errors import BadEvidence
@@ -85,7 +83,7 @@ class LoopbackTests(TestCase):
         server = wrap(TLSMemoryBIOFactory(self.side.creator, False, greeters))
         port = yield TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(server)
         self.addCleanup(port.stopListening)
-        directory = Path(tempfile.mkdtemp(prefix="tls-"))
+        directory = fresh_directory()
         (directory / "ca.crt").write_bytes(self.files.server.pem)
         certificate, key = issued.write(directory, "caller")
         upstream = UpstreamSide.load(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
-from pathlib import Path
 
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.tls.pairs import ORIGIN, client_context, clock_at, setting, shaken
+from tests.tls.pairs import ORIGIN, client_context, clock_at, fresh_directory, setting, shaken
 from toolforge_gateway.config.values import ClientCA, ServerTLS, UpstreamTLS
 from toolforge_gateway.model import Kind
 from toolforge_gateway.testing.pki import DEMO_BACKENDS, Issued, write_demo
@@ -23,7 +21,7 @@ class WriteDemoTests(SynchronousTestCase):
     """`write_demo`."""
 
     def setUp(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="tls-")) / "deep" / "tls"
+        self.directory = fresh_directory() / "deep" / "tls"
 
     def test_private(self) -> None:
         """Keys and their directory are readable by the owner alone."""

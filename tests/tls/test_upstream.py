@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.tls.pairs import ORIGIN, clock_at, pump, setting, shake, step
+from tests.tls.pairs import ORIGIN, clock_at, fresh_directory, pump, setting, shake, step
 from toolforge_gateway.config.values import UpstreamTLS
 from toolforge_gateway.testing.pki import CLIENT, SERVER, Authority, Issued
 from toolforge_gateway.tls.client import UpstreamSide
@@ -28,7 +26,7 @@ class UpstreamTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.backend = Authority("backend")
-        directory = Path(tempfile.mkdtemp(prefix="tls-"))
+        directory = fresh_directory()
         (directory / "ca.crt").write_bytes(self.backend.pem)
         certificate, key = self.backend.issue([("CN", "api-gateway")]).write(directory, "gw")
         settings = UpstreamTLS(
