@@ -5,10 +5,11 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+PACKAGE = "toolforge_gateway"
 HERE = Path(__file__).resolve().parent
 VERSION = re.search(
     r'^__version__ = "([^"]+)"$',
-    (HERE / "toolforge_gateway" / "_version.py").read_text(encoding="utf-8"),
+    (HERE / PACKAGE / "_version.py").read_text(encoding="utf-8"),
     re.MULTILINE,
 )
 README = HERE / "README.md"
@@ -22,8 +23,8 @@ setup(
     license="AGPL-3.0-or-later",
     # twisted.plugins is no package of ours: our files join Twisted's own folder of that name,
     # which must therefore get no __init__.py from us.
-    packages=[*find_packages(include=["toolforge_gateway", "toolforge_gateway.*"]), "twisted.plugins"],
-    package_data={"toolforge_gateway": ["py.typed", "**/*.html", "**/*.json", "**/*.yaml"]},
+    packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), "twisted.plugins"],
+    package_data={PACKAGE: ["py.typed", "**/*.html", "**/*.json", "**/*.yaml"]},
     python_requires=">=3.11",
     install_requires=[
         "attrs >= 22.2",

@@ -87,13 +87,12 @@ def _with_real_peers() -> dict[str, str]:
 
 
 def _lint(_: list[str]) -> int:
-    GATEWAY.ensure()
     TOOLS.ensure()
     ruff = str(TOOLS.program("ruff"))
     checks = [
         [ruff, "check", "."],
         [ruff, "format", "--check", "."],
-        [str(TOOLS.program("mypy")), "--python-executable", str(GATEWAY.program("python"))],
+        [str(TOOLS.program("mypy"))],
     ]
     codes = [subprocess.call(check, cwd=ROOT) for check in checks]
     return 1 if any(codes) else 0

@@ -66,9 +66,10 @@ def check(content: bytes, pin: Pin, fragment: str) -> None:
     if hashlib.sha256(content).hexdigest() not in pin.hashes:
         raise ValueError(f"{pin.wheel} has none of the hashes that requirements/ lists for it")
     algorithm, equals, expected = fragment.partition("=")
-    if equals and algorithm in hashlib.algorithms_guaranteed:
-        if hashlib.new(algorithm, content).hexdigest() != expected.lower():
-            raise ValueError(f"{pin.wheel} is not the file its link promises ({algorithm})")
+    if not equals or algorithm not in hashlib.algorithms_guaranteed:
+        return
+    if hashlib.new(algorithm, content).hexdigest() != expected.lower():
+        raise ValueError(f"{pin.wheel} is not the file its link promises ({algorithm})")
 
 
 def without_password(url: str) -> str:

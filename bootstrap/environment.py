@@ -152,5 +152,5 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 GATEWAY = Environment(".venv", ("bootstrap", "gateway", "test"), with_project=True)
-TOOLS = Environment(".venv-tools", ("bootstrap", "tools"))
+TOOLS = Environment(".venv-tools", ("bootstrap", "gateway", "tools"))
 CLIENTS = Environment(".venv-clients", ("bootstrap", "clients"))

@@ -38,4 +38,6 @@ def find_pin(lock: str, name: str) -> Pin:
             hashes = frozenset(_HASH.findall(lock[pin.end() : end]))
             if hashes:
                 return Pin(name, pin["version"], hashes)
-    raise ValueError(f"the lock file has no {name} with hashes; write it anew: requirements/compile")
+    raise ValueError(
+        f"the lock file has no {name} with hashes; requirements/compile writes it anew"
+    )

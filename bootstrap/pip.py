@@ -60,8 +60,8 @@ def _candidates(python: Path, pin: Pin, folder: Path, failures: list[str]) -> It
         failures.append(str(error))
     else:
         downloader = Downloader(config)
-        if (wheel := downloader.wheel(pin, folder)) is not None:
-            yield [str(python), f"{wheel}/pip"]
+        if (pinned := downloader.wheel(pin, folder)) is not None:
+            yield [str(python), f"{pinned}/pip"]
         failures += downloader.failures
     if debian.install("python3-venv") and _answers([str(python), "-m", "ensurepip"]):
         yield [str(python), "-m", "pip"]

@@ -7,6 +7,7 @@ those who need the real things: the running service, `check` and `explain`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -49,17 +50,16 @@ def load(configuration: Configuration, clock: IReactorTime) -> Parts:
             return None
 
     sides = [
-        attempt(lambda tls=listener.tls: ServerSide.load(tls, clock))
-        for listener in configuration.listen
+        attempt(partial(ServerSide.load, listener.tls, clock)) for listener in configuration.listen
     ]
     upstream_tls = configuration.upstream_tls
     upstream = None
     if upstream_tls is not None:
-        upstream = attempt(lambda: UpstreamSide.load(upstream_tls, clock))
+        upstream = attempt(partial(UpstreamSide.load, upstream_tls, clock))
     context = AuthenticatorContext(
         tuple((backend.name, backend.path) for backend in configuration.backends), clock
     )
-    chain = attempt(lambda: build_chain(configuration.authenticators, context))
+    chain = attempt(partial(build_chain, configuration.authenticators, context))
     if complaints:
         # Listeners may share a file: what is wrong with it is said once.
         raise ConfigurationError(

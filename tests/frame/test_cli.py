@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -255,7 +255,7 @@ class ExplainTests(CommandLine):
 
     def test_expired(self) -> None:
         """So would one that is out of date."""
-        past = datetime.now(timezone.utc) - timedelta(minutes=1)
+        past = datetime.now(UTC) - timedelta(minutes=1)
         certificate = self.issue(
             self.kubernetes, ("O", "toolforge"), ("CN", "alpha"), not_after=past
         )
@@ -265,9 +265,7 @@ class ExplainTests(CommandLine):
 
     def test_wrong_usage(self) -> None:
         """What the gateway itself refuses about a certificate has its own reason."""
-        certificate = self.issue(
-            self.kubernetes, ("O", "toolforge"), ("CN", "alpha"), usages=None
-        )
+        certificate = self.issue(self.kubernetes, ("O", "toolforge"), ("CN", "alpha"), usages=None)
         code, out = self.explain("-C", certificate, "GET", "/jobs/v1/tool/alpha/jobs")
         self.assertEqual(code, 1)
         self.assertIn("refused, 403 certificate-usage", out)

@@ -113,9 +113,7 @@ class DownloaderTests(SynchronousTestCase):
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), partial(Handler, directory=str(self.site))
-        )
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(self.site)))
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         self.addCleanup(thread.join)

@@ -98,7 +98,8 @@ class InstalledTests(SynchronousTestCase):
 
     def test_from_the_wheel(self) -> None:
         """What the other tests call is the wheel's, not the checkout's."""
-        done = self.call(self.fresh.program("python"), "-c", "import toolforge_gateway as g; print(g.__file__)")
+        code = "import toolforge_gateway; print(toolforge_gateway.__file__)"
+        done = self.call(self.fresh.program("python"), "-c", code)
         self.assertTrue(done.stdout.startswith(str(self.fresh.folder / "venv")), done)
 
     def test_twistd_lists_it(self) -> None:
@@ -109,7 +110,9 @@ class InstalledTests(SynchronousTestCase):
 
     def test_twistd_loads_it(self) -> None:
         """`twistd toolforge-gateway --version` is answered by the gateway."""
-        done = self.call(self.fresh.program("python"), "-c", TWISTD, "toolforge-gateway", "--version")
+        done = self.call(
+            self.fresh.program("python"), "-c", TWISTD, "toolforge-gateway", "--version"
+        )
         expected = (0, f"toolforge-gateway {__version__}\n")
         self.assertEqual((done.returncode, done.stdout), expected, done.stderr)
 

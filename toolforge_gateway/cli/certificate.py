@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 import attrs
-from OpenSSL import crypto
+from OpenSSL import SSL, crypto
 
 from toolforge_gateway.errors import GatewayError
 from toolforge_gateway.model import Certificate
@@ -54,7 +55,9 @@ def examine(side: ServerSide, file: Path) -> Certificate:
         chain = context.get_verified_chain()
     except crypto.X509StoreContextError as error:
         raise HandshakeWouldFail(str(error)) from None
-    return side.verifier.examine(_Shown(chain))
+    certificate = side.verifier.examine(cast(SSL.Connection, _Shown(chain)))
+    assert certificate is not None, "None only where no certificate was shown"
+    return certificate
 
 
 def _read(file: Path) -> list[crypto.X509]:

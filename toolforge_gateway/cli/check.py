@@ -24,8 +24,10 @@ def check(file: Path, clock: IReactorTime) -> int:
         print(f"listen     {listener.endpoint} as {', '.join(side.names)}")
     for backend in sorted(configuration.backends, key=lambda backend: backend.path):
         url = f"https://{backend.url.authority}{backend.url.base_path}"
-        print(f"backend    {backend.path} to {backend.name} at {url}, verified as "
-              f"{backend.server_name}; anonymous callers: {backend.anonymous}")
+        print(
+            f"backend    {backend.path} to {backend.name} at {url}, verified as "
+            f"{backend.server_name}; anonymous callers: {backend.anonymous}"
+        )
     for authenticator in loaded.chain.authenticators:
         print(f"identify   {authenticator.name}, once per {authenticator.depends_on.value}")
     print(f"{file}: fine")
