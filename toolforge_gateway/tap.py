@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -57,9 +58,28 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor  # here, so that `twistd --reactor` can choose one
 
     try:
-        return service.make_service(config.load(Path(options["config"])), reactor)
+        gateway = service.make_service(config.load(Path(options["config"])), reactor)
     except ConfigurationError as error:
         _give_up("\n".join(map(str, error.complaints)))
+    reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
+    return gateway
+
+
+def _stop_well_on_sigterm(reactor: Any) -> None:
+    """Make SIGTERM an ordinary end, exit code 0.
+
+    The reactor's own handler stops it as well, but has twistd then kill itself with the signal, so
+    that a supervisor would take each stop for a failure.  Called once that handler is installed.
+    """
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: reactor.callFromThread(_stop_once, reactor)
+    )
+
+
+def _stop_once(reactor: Any) -> None:
+    # Whoever asks again while the gateway drains means it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    reactor.stop()
 
 
 def _give_up(message: str) -> NoReturn:

@@ -9,9 +9,11 @@ from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from toolforge_gateway.demo.backends import backend_tls
 
@@ -23,12 +25,21 @@ class End(Protocol):
     """One end of a connection, and all that came in on it."""
 
     def __init__(self):
-        self.received = b""
+        self._pieces: list[bytes] = []
+        self.total = 0
+        """Bytes received."""
         self.lost: Failure | None = None
         self._waits: list[tuple[Callable[[], bool], Deferred]] = []
 
+    @property
+    def received(self) -> bytes:
+        """All that has come."""
+        self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
+
     def dataReceived(self, data: bytes) -> None:
-        self.received += data
+        self._pieces.append(data)
+        self.total += len(data)
         self._look()
 
     def connectionLost(self, reason: Failure) -> None:
@@ -53,7 +64,7 @@ class End(Protocol):
         return self.until(lambda: self.lost is not None)
 
     def _look(self) -> None:
-        due = [wait for condition, wait in self._waits if condition()]
+        due = [wait for condition, wait in self._waits if wait.called or condition()]
         self._waits = [each for each in self._waits if each[1] not in due]
         for wait in due:
             if not wait.called:
@@ -145,6 +156,7 @@ def silent(connection: BackendConnection) -> None:
     """A script: say nothing; the test speaks."""
 
 
+@implementer(IOpenSSLClientConnectionCreator)
 class ClientContext:
     """Makes client connections with, or without, a certificate."""
 
@@ -169,11 +181,7 @@ def connect(tls: Path, port: int, certificate: str | None = None, header: bytes 
     :param header: bytes to send before TLS: a PROXY header.
     :return: fires with an `End`.
     """
-    from zope.interface import directlyProvides
-    from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-
     creator = ClientContext(tls, certificate)
-    directlyProvides(creator, IOpenSSLClientConnectionCreator)
     factory = Factory.forProtocol(End)
     factory.noisy = False
     wrapped = TLSMemoryBIOFactory(creator, True, factory)

@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
 
 from tests.clients.stage import pki
+from tests.coroutines import CoroutineCase
 from tests.relay.ends import Backend, End, connect
 from toolforge_gateway import config
 from toolforge_gateway.service import make_service
@@ -18,7 +18,7 @@ from toolforge_gateway.service import make_service
 GET = b"GET /jobs/v1/tool/tf-test/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-class Stage(TestCase):
+class Stage(CoroutineCase):
     """Runs a gateway whose `/jobs` is a `Backend` that the test scripts."""
 
     timeout = 30
@@ -45,7 +45,7 @@ class Stage(TestCase):
         self._clients: list[End] = []
 
     def stop(self):
-        for client in self._clients:
+        for client in [each for each in self._clients if each.lost is None]:
             client.transport.abortConnection()
         if self.service.running:
             return self.service.stopService()
