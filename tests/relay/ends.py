@@ -37,6 +37,13 @@ class End(Protocol):
         self._pieces = [b"".join(self._pieces)]
         return self._pieces[0]
 
+    def take(self, size: int | None = None) -> bytes:
+        """Remove the first bytes of `received`, all by default, and return them."""
+        received = self.received
+        size = len(received) if size is None else size
+        self._pieces = [received[size:]]
+        return received[:size]
+
     def dataReceived(self, data: bytes) -> None:
         self._pieces.append(data)
         self.total += len(data)
