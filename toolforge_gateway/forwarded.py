@@ -22,7 +22,8 @@ class Forwarded:
     """Where a request comes from, for the log and for the backend."""
 
     client: str
-    """The caller's address; never a reason to allow anything."""
+    """The caller's address: what the trusted hop says it saw, the last of its
+    list, since those before it may be the caller's own invention."""
     fields: tuple[Field, ...]
     """X-Forwarded-For, -Proto, -Host (where there is one) and X-Request-ID."""
     request_id: str
@@ -54,7 +55,7 @@ def resolve(
                 said[lower].append(value)
         chain = _addresses(b",".join(said[b"x-forwarded-for"]))
         if chain:
-            client = chain[0]
+            client = chain[-1]
             addresses = ", ".join([*chain, peer]).encode("ascii")
         proto = _only(said[b"x-forwarded-proto"], (b"http", b"https").__contains__) or proto
         host = _only(said[b"x-forwarded-host"], is_host) or host

@@ -41,7 +41,8 @@ class ForwardedTests(SynchronousTestCase):
         self.assertEqual(names, [FOR, PROTO, ID])
 
     def test_trusted(self) -> None:
-        """A trusted hop's words go on, and its address is added to the chain."""
+        """A trusted hop's words go on, and its address is added to the chain; the client is whom it
+        says that it saw, not what others told it."""
         answer = ask(
             (b"x-forwarded-for", b"203.0.113.9, 2001:DB8::1"),
             (b"X-FORWARDED-FOR", b"198.51.100.1"),
@@ -52,7 +53,7 @@ class ForwardedTests(SynchronousTestCase):
         self.assertEqual(
             answer,
             Forwarded(
-                "203.0.113.9",
+                "198.51.100.1",
                 (
                     (FOR, b"203.0.113.9, 2001:db8::1, 198.51.100.1, 192.0.2.8"),
                     (PROTO, b"http"),
