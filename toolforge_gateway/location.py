@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urljoin
 
 # RFC 3986 appendix B, for http(s) with an authority and for what has neither.
 _match = re.compile(
     r"(?:((?:https?:)?//)([^/?#\\]*))?(/[^?#]*)?([?#].*)?", re.IGNORECASE | re.DOTALL
 ).fullmatch
 # A relative path: no slash first, and no colon in the first segment.
-_match_relative = re.compile(r"[^/?#:\\]+(?:/.*)?(?:[?#].*)?", re.DOTALL).fullmatch
+_match_relative = re.compile(r"([^/?#:\\]+(?:/[^?#]*)?)((?:[?#].*)?)", re.DOTALL).fullmatch
 _default_port = re.compile(r":(?:80|443)?\Z")
 
 
@@ -27,8 +26,8 @@ def rewrite(
 
     Rewritten are an absolute path, and an http(s) or network-path reference to
     the upstream's own authority (a default port is no port; a backend behind a
-    TLS sidecar takes itself for http).  A relative path stays unless it climbs
-    out of the backend.  Everything else stays as it is: other authorities,
+    TLS sidecar takes itself for http).  A relative path stays unless it leads
+    the client out of the backend.  Everything else stays as it is: other authorities,
     paths outside `base_path`, what is no URL.  The query is never touched.
 
     :param value: the field's value.
@@ -42,7 +41,7 @@ def rewrite(
     text = value.decode("latin-1")
     match = _match(text)
     if match is None:
-        return _climbing(text, prefix, base_path, request_path).encode("latin-1")
+        return _relative(text, prefix, base_path, request_path).encode("latin-1")
     slashes, authority, path, tail = match.groups()
     if slashes is None and path is None:
         return value
@@ -66,16 +65,28 @@ def _below(path: str, base_path: str) -> str | None:
     return path[len(base_path) :]
 
 
-def _climbing(text: str, prefix: str, base_path: str, request_path: str) -> str:
+def _relative(text: str, prefix: str, base_path: str, request_path: str) -> str:
     """A relative path, made absolute if the client would end outside the backend."""
-    if ".." not in text or not _match_relative(text):
+    match = _match_relative(text)
+    if match is None:
         return text
-    meant = _below(_resolve(base_path + request_path[len(prefix) :], text), base_path)
-    if meant is None or _resolve(request_path, text) == prefix + meant:
+    path, tail = match.groups()
+    asked = base_path + (request_path[len(prefix) :] or "/")
+    meant = _below(_resolve(asked, path), base_path)
+    if meant is None or _resolve(request_path, path) == prefix + meant:
         return text
-    return prefix + meant
+    return prefix + meant + tail
 
 
 def _resolve(path: str, relative: str) -> str:
-    """RFC 3986 section 5.2, which `urljoin` follows only below an authority."""
-    return urljoin("http://-" + path, relative).removeprefix("http://-")
+    """RFC 3986 sections 5.2.3 and 5.2.4; `urljoin` does more, and less, than these."""
+    segments = (path.rpartition("/")[0] + "/" + relative).split("/")[1:]
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)

@@ -18,13 +18,14 @@ def follow(
     base_path: str = "",
     upstream: bytes = b"c.svc:8443",
     external: bytes | None = EXTERNAL,
+    request_path: str = "/components/v1/tool/x/",
 ) -> bytes:
     return rewrite(
         value,
         prefix="/components",
         base_path=base_path,
         upstream_authority=upstream,
-        request_path="/components/v1/tool/x/",
+        request_path=request_path,
         external=external,
     )
 
@@ -123,10 +124,18 @@ class LocationTests(SynchronousTestCase):
             (b"../../../../../../y", b"/components/y"),
             (b"x/../../../../../y", b"/components/y"),
             (b"x?../../../../y", b"x?../../../../y"),
+            (b"../../../../y?", b"/components/y?"),
+            (b"../../../../a//b/;c/.", b"/components/a//b/;c/"),
         ]
         self.assert_rows(rows)
         outside = (b"../../../../y", b"../../../../y")
         self.assert_rows([outside], base_path="/base")
+
+    def test_the_prefix_alone_was_called(self) -> None:
+        """What the backend says relative to its root is not relative to our root."""
+        rows = [(b"x", b"/components/x"), (b"./?a", b"/components/?a"), (b"?a", b"?a")]
+        self.assert_rows(rows, request_path="/components")
+        self.assert_rows(rows, request_path="/components", base_path="/base")
 
     @PROPERTY
     @given(
