@@ -10,7 +10,7 @@ _match = re.compile(
 ).fullmatch
 # A relative path: no slash first, and no colon in the first segment.
 _match_relative = re.compile(r"([^/?#:\\]+(?:/[^?#]*)?)((?:[?#].*)?)", re.DOTALL).fullmatch
-_default_port = re.compile(r":(?:80|443)?\Z")
+_match_default_port = re.compile(r"([^:\[\]]*|\[[^\[\]]*\]):(?:80|443)?").fullmatch
 
 
 def rewrite(
@@ -55,7 +55,13 @@ def rewrite(
 
 
 def _same(authority: str, upstream: str) -> bool:
-    return _default_port.sub("", authority).lower() == _default_port.sub("", upstream).lower()
+    return _plain(authority) == _plain(upstream)
+
+
+def _plain(authority: str) -> str:
+    """In lower case and without a default port."""
+    match = _match_default_port(authority)
+    return (match[1] if match else authority).lower()
 
 
 def _below(path: str, base_path: str) -> str | None:

@@ -70,6 +70,8 @@ class LocationTests(SynchronousTestCase):
                 (b"https://c.svc:8443/v1", b"https://c.svc:8443/v1"),
             ]
             self.assert_rows(rows, upstream=upstream)
+        six = (b"https://[2001:db8::80]/v1", ours), (b"https://[2001:db8::80]:443/v1", ours)
+        self.assert_rows([*six], upstream=b"[2001:db8::80]:443")
 
     def test_a_path(self) -> None:
         """A path gets the prefix and stays a path."""
@@ -98,6 +100,8 @@ class LocationTests(SynchronousTestCase):
             b"//evil.example/v1",
             b"https://c.svc:8443.evil/v1",
             b"https://c.svc:8443@evil/v1",
+            b"https://c.svc:8443:443/v1",
+            b"https://c.svc:8443:/v1",
             b"https://user@c.svc:8443/v1",
             b"https://evil\\@c.svc:8443/v1",
             b"https://c.svc:8443\\@evil/v1",
