@@ -12,9 +12,10 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -31,6 +32,8 @@ from toolforge_gateway.wire import close_wire
 
 if TYPE_CHECKING:
     from toolforge_gateway.edge.server import Server
+
+log = Logger()
 
 AHEAD = 65536
 """Bytes that a client may send ahead of their turn before we stop reading."""
@@ -123,9 +126,11 @@ class ServerConnection(Protocol):
                 self._close()
         elif self._phase is _Phase.SERVING:
             self._give_up(
-                Refusal(408, "body-timeout", "your request's body did not come in time", close=True)
-                if self._decoder is not None
-                else Refusal(503, "decision-timeout", "who you are could not be checked in time")
+                Refusal(503, "decision-timeout", "who you are could not be checked in time")
+                if self._deciding is not None
+                else Refusal(
+                    408, "body-timeout", "your request's body did not come in time", close=True
+                )
             )
         elif not self._wire_closed:
             self._close_wire()
@@ -182,9 +187,7 @@ class ServerConnection(Protocol):
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
-        if self._decoder is not None:
-            # The client's silence counts only while we listen.
-            self.deadline = None if self._holds else self._in(self._server.timeouts.request_idle)
+        self._await_body()
 
     def answered(self, close: bool) -> None:
         """The answer is complete."""
@@ -260,23 +263,29 @@ class ServerConnection(Protocol):
         if isinstance(started, Deferred):
             self._due_in(self._server.timeouts.response_head)
             self._deciding = started
-            started.addCallbacks(self._decided, self._undecided)
+            started.addCallbacks(self._decided, self._undecided).addErrback(self._broke)
         else:
             self._serve(started)
 
     def _decided(self, start) -> None:
+        if self._deciding is None:
+            return  # Nobody waits any more, whatever the answer.
         self._deciding = None
         self.deadline = None
         self._serve(start)
 
     def _undecided(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
+        if self._deciding is None:
             return
         self._deciding = None
         if failure.check(Refusal):
             self._answer.fail(failure.value)
         else:
             self._answer.fail(self._server.undecidable(failure))
+
+    def _broke(self, failure: Failure) -> None:
+        log.failure("a request that was decided late could not be served", failure)
+        self.transport.abortConnection()
 
     def _stop_deciding(self) -> None:
         deciding, self._deciding = self._deciding, None
@@ -293,10 +302,17 @@ class ServerConnection(Protocol):
         if self._output_full:
             forward.pause()
         if self._decoder is not None:
-            self._due_in(self._server.timeouts.request_idle)
             if self._pending:
                 data, self._pending = self._pending, b""
                 self._read_body(data)
+            self.hold("ahead", False)
+            self._await_body()
+
+    def _await_body(self) -> None:
+        """Set the deadline of the body's next piece, if one is to come; the
+        client's silence counts only while we listen."""
+        if self._decoder is not None and self._forward is not None:
+            self.deadline = None if self._holds else self._in(self._server.timeouts.request_idle)
 
     def _read_body(self, data: bytes) -> None:
         exchange, forward, decoder = self._exchange, self._forward, self._decoder
@@ -316,8 +332,7 @@ class ServerConnection(Protocol):
             forward.end()
         else:
             forward.flush()
-            if not self._holds:
-                self._due_in(self._server.timeouts.request_idle)
+            self._await_body()
 
     # Ending.
 

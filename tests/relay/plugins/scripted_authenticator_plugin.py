@@ -1,0 +1,3 @@
+from tests.relay import scripted
+
+factory = scripted.FACTORY
