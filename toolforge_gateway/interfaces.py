@@ -170,6 +170,8 @@ class IForward(Interface):
     `edge` calls this, `proxy` provides it.
     """
 
+    request_idle = Attribute("float: seconds that the caller may be silent within the body.")
+
     def data(payload):
         """A piece of the request body: bytes, unframed."""
 

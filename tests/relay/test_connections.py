@@ -154,6 +154,28 @@ class SlowPaths(Stage):
         await logs.until(b"\r\n\r\nok")
 
 
+class SlowBodies(Stage):
+    timeouts = {"request_idle": 0.3}
+    backend_keys = {
+        "timeouts": {"request_idle": 60},
+        "slow_paths": [{"pattern": "/quick$", "timeouts": {"request_idle": 0.3}}],
+    }
+
+    async def test_request_idle(self):
+        """How long a client may be silent within a body is the backend's to say, and its slow
+        paths'."""
+        self.backend.script = silent
+        half = GET[:-2].replace(b"GET", b"PUT", 1) + b"Content-Length: 6\r\n\r\nabc"
+        patient = await self.client()
+        patient.send(half)
+        upstream = await self.backend.connection()
+        hasty = await self.client()
+        hasty.send(half.replace(b"/jobs HTTP", b"/quick HTTP"))
+        self.assertEqual(refused(await hasty.closed()), (408, "body-timeout"))
+        patient.send(b"def")
+        await upstream.until(b"\r\n\r\nabcdef")
+
+
 class Full(Stage):
     limits = {"connections": 1}
 

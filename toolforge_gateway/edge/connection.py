@@ -312,7 +312,7 @@ class ServerConnection(Protocol):
         """Set the deadline of the body's next piece, if one is to come; the
         client's silence counts only while we listen."""
         if self._decoder is not None and self._forward is not None:
-            self.deadline = None if self._holds else self._in(self._server.timeouts.request_idle)
+            self.deadline = None if self._holds else self._in(self._forward.request_idle)
 
     def _read_body(self, data: bytes) -> None:
         exchange, forward, decoder = self._exchange, self._forward, self._decoder

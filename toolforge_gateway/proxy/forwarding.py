@@ -64,6 +64,7 @@ class Forwarding:
         answer: IAnswer,
     ):
         self.deadline: float | None = None
+        self.request_idle = timeouts.request_idle
         self._backend = backend
         self._pool = pool
         self._deadlines = deadlines
