@@ -162,6 +162,11 @@ class Route:
         return any(template.fullmatch(below) is not None for template in templates)
 
 
+def is_below(path: str, prefix: str) -> bool:
+    """Whether a path is the prefix or, in whole segments, below it."""
+    return path == prefix or path.startswith(prefix + "/")
+
+
 T = TypeVar("T")
 
 

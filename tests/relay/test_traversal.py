@@ -104,10 +104,14 @@ class Traversed(Stage):
         self.assertEqual(refused(await self.ask(GET, b"}\n")), (502, "backend-refused"))
 
     async def test_other_answers(self):
-        """Fields and status pass."""
+        """Fields and status pass, and the Site adds none that the backend has or does without."""
         self.backend.script = answering(
-            b"HTTP/1.1 418 Short And Stout\r\nX-A: b\r\nContent-Length: 2\r\n\r\nok"
+            b"HTTP/1.1 418 Short And Stout\r\nX-A: b\r\nDate: its own\r\n"
+            b"Content-Length: 2\r\n\r\nok"
         )
         answer = await self.ask(GET)
+        self.assertEqual(answer.count(b"\r\nDate: "), 1)
+        self.assertIn(b"\r\nDate: its own\r\n", answer)
+        self.assertNotIn(b"Content-Type", answer)
         self.assertTrue(answer.startswith(b"HTTP/1.1 418 Short And Stout\r\n"))
         self.assertIn(b"\r\nX-A: b\r\n", answer)

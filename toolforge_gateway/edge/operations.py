@@ -8,7 +8,7 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from toolforge_gateway.edge.tree import Below
+from toolforge_gateway.edge.tree import Below, NotFound
 
 
 class State(Resource):
@@ -40,7 +40,7 @@ class _QuietSite(Site):
 
 def operations_site(draining: Callable[[], bool], clock: Any) -> Site:
     """`/healthz` (the process lives) and `/readyz` (it takes requests)."""
-    root = Below()
+    root = Below(NotFound())
     root.putChild(b"healthz", State(lambda: None))
     root.putChild(b"readyz", State(lambda: "draining" if draining() else None))
     site = _QuietSite(root, reactor=clock, timeout=30)

@@ -21,6 +21,7 @@ from toolforge_gateway.edge import refusals
 from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_fields
 from toolforge_gateway.edge.proxy_protocol import address_of
+from toolforge_gateway.edge.tree import NOT_FOUND
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http import write
 from toolforge_gateway.http.head import HeadLimits, parse_request_head
@@ -29,6 +30,7 @@ from toolforge_gateway.http.target import check_target
 from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward
 from toolforge_gateway.model import Decision, Exchange
 from toolforge_gateway.proxy.resource import ReverseProxyResource
+from toolforge_gateway.routing import is_below
 
 _FRAMING = frozenset([b"content-length", b"transfer-encoding", b"connection", b"expect"])
 _LIMITS = HeadLimits()
@@ -78,6 +80,8 @@ class Traversal:
     ) -> Deferred[None] | None:
         head = _head_of(request)
         target = check_target(head.target)
+        if not is_below(target.path, resource.route.prefix):
+            raise NOT_FOUND  # The tree is not at the root of this Site.
         caller = self._caller(request)
         resolved = forwarded.resolve(
             head.fields,
@@ -177,8 +181,13 @@ class RequestAnswer:
 
     def begin(self, head: ResponseHead, fields: list[Field]) -> None:
         self._request.setResponseCode(head.status, head.reason)
+        # What the backend says replaces what the Site would say for it.
+        self._request.defaultContentType = None
+        headers = self._request.responseHeaders
+        for name, _ in fields:
+            headers.removeHeader(name)
         for name, value in fields:
-            self._request.responseHeaders.addRawHeader(name, value)
+            headers.addRawHeader(name, value)
 
     def data(self, payload: bytes) -> None:
         self._request.write(payload)

@@ -53,6 +53,9 @@ class NotFound(Resource):
 
     isLeaf = True
 
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return self
+
     def render(self, request: Any) -> bytes:
         request_id = (request.getHeader(b"x-request-id") or b"").decode("latin-1")
         request.setResponseCode(NOT_FOUND.status)
@@ -70,31 +73,39 @@ def build_tree(backends: Iterable[ReverseProxyResource]) -> Resource:
     root = Plain(lambda: "")
     root.putChild(b"", Plain(lambda: greeting))
     root.putChild(b"healthz", Plain(lambda: "ok\n"))
-    for backend in backends:
+    # In this order a backend is in the tree before those below it.
+    for backend in sorted(backends, key=lambda each: each.backend.path):
         parent: Resource = root
+        rest: Resource = NotFound()
         *above, last = backend.backend.path.encode("ascii").split(b"/")[1:]
         for segment in above:
             child = parent.children.get(segment)
             if child is None:
-                child = Below()
+                child = Below(rest)
                 parent.putChild(segment, child)
+            elif isinstance(child, ReverseProxyResource):
+                rest = child
             parent = child
-        existing = parent.children.get(last)
-        if isinstance(existing, Below):
-            for segment, child in existing.children.items():
-                backend.putChild(segment, child)
         parent.putChild(last, backend)
     return root
 
 
 class Below(Resource):
-    """A segment that leads to backends and is nothing itself."""
+    """A segment that leads to its children and is nothing itself.
+
+    :param rest: whose everything else is: the backend's further up, if there
+        is one, else nobody's.
+    """
+
+    def __init__(self, rest: Resource):
+        super().__init__()
+        self._rest = rest
 
     def getChild(self, path: bytes, request: Any) -> Resource:
-        return NotFound()
+        return self._rest.getChild(path, request)
 
-    def render(self, request: Any) -> bytes:
-        return NotFound().render(request)
+    def render(self, request: Any) -> Any:
+        return self._rest.render(request)
 
 
 def compile_routes(root: Resource) -> RouteTable[ReverseProxyResource]:
