@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     print("\n".join(["", _HEADER, *map(_row, results)]))
     for result in results:
         for path in result.found:
-            print(f"{result.name}: a property does not hold for {path}; the trace is in {path.parent}/log")
+            print(f"{result.name}: a property does not hold for {path}, see log beside it")
     return 1 if any(result.found or result.ended for result in results) else 0
 
 

@@ -16,11 +16,12 @@ from toolforge_gateway.edge.proxy_protocol import (
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 WORDS = [
-    b"PROXY ", b"TCP4 ", b"TCP6 ", b"UNKNOWN", b"\r\n", b"\r", b"\n", b"192.0.2.1 ", b"198.51.100.7 ",
-    b"2001:db8::1 ", b"::ffff:1.2.3.4 ", b"::1 ", b"01.2.3.4 ", b"1.2.3 ", b"65535 ", b"65536", b"0", b"443",
-    b"00", b" ", b"a" * 90, b"\x80", SIGNATURE, SIGNATURE[:5], b"\x20", b"\x21\x11\x00\x0c", b"\x21\x21\x00\x24",
-    b"\x20\x00\x00\x00", b"\x21\x00\x00\x00", b"\x21\x31\x00\xd8", b"\x21\x12\x00\x0c", b"\x11", b"\x00\x00",
-    b"\x10\x00", b"\xff\xff", b"\x01\x02\x03\x04", b"\x00" * 10 + b"\xff\xff",
+    b"PROXY ", b"TCP4 ", b"TCP6 ", b"UNKNOWN", b"\r\n", b"\r", b"\n", b"192.0.2.1 ",
+    b"198.51.100.7 ", b"2001:db8::1 ", b"::ffff:1.2.3.4 ", b"::1 ", b"01.2.3.4 ", b"1.2.3 ",
+    b"65535 ", b"65536", b"0", b"443", b"00", b" ", b"a" * 90, b"\x80", SIGNATURE, SIGNATURE[:5],
+    b"\x20", b"\x21\x11\x00\x0c", b"\x21\x21\x00\x24", b"\x20\x00\x00\x00", b"\x21\x00\x00\x00",
+    b"\x21\x31\x00\xd8", b"\x21\x12\x00\x0c", b"\x11", b"\x00\x00", b"\x10\x00", b"\xff\xff",
+    b"\x01\x02\x03\x04", b"\x00" * 10 + b"\xff\xff",
 ]  # fmt: skip
 
 

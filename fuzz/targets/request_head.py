@@ -37,7 +37,8 @@ def check(data: bytes) -> None:
 def _read(pieces: Sequence[bytes], limits: HeadLimits) -> Outcome:
     reader = HeadReader(limits)
     heads: list[tuple[bytes, RequestHead]] = []
-    for piece in pieces:
+    for each in pieces:
+        piece = each
         while piece:
             try:
                 raw = reader.feed(piece)

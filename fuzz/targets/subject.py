@@ -44,7 +44,7 @@ WORDS = [
         b"\x0c" + bytes([len(text)]) + text,
         b"\x13" + bytes([len(text)]) + text,
     )
-] + [b"\x30\x82", b"\x31\x0b", b"\x30\x09", b"\x06\x03\x55\x04\x03", b"\x80", b"\x81\x80", b"\x84"]  # fmt: skip
+] + [b"\x30\x82", b"\x31\x0b", b"\x30\x09", b"\x06\x03\x55\x04\x03", b"\x80", b"\x84"]  # fmt: skip
 
 
 def check(data: bytes) -> None:

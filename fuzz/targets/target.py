@@ -34,7 +34,7 @@ READINGS: tuple[Callable[[str], str], ...] = (
     lambda path: _normalized(_decoded(path)),
     lambda path: _normalized(_without_parameters(_decoded(path))),
     lambda path: _normalized(unicodedata.normalize("NFKC", _decoded(_decoded(path)))),
-    lambda path: _without_parameters(path),
+    _without_parameters,
 )
 """What servers are known to do before they route."""
 

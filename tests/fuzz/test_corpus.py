@@ -17,7 +17,7 @@ class CorpusTests(SynchronousTestCase):
     """What the fuzzer starts from, and what it has found before."""
 
     def test_every_kept_input(self) -> None:
-        """Each property holds for each input, without atheris and on any version of the libraries."""
+        """Each property holds for each input, with any version of the libraries."""
         for name in NAMES:
             check = importlib.import_module(f"fuzz.targets.{name}").check
             inputs = sorted((CORPUS / name).iterdir())
