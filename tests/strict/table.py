@@ -24,6 +24,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _REQUEST_ID = re.compile(rb"X-Request-ID: [^\r]*")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
+_BODILESS = re.compile(rb"HTTP/1\.1 (?:1..|204|304) ")
+
 
 def request(
     *fields: bytes,
@@ -116,7 +118,7 @@ def whole(data: bytes, has_body: bool = True) -> int | None:
     if end < 0:
         return None
     head, end = data[: end + 2], end + 4
-    if not has_body:
+    if not has_body or _BODILESS.match(head):
         return end
     if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
         return _whole_chunks(data, end)

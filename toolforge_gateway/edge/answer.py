@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
+from toolforge_gateway import headers
 from toolforge_gateway.edge import refusals
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http import write
@@ -44,7 +45,9 @@ class ClientAnswer:
     def informational(self, head: ResponseHead) -> None:
         # A client of HTTP/1.0 does not know them (RFC 9110 section 15.2).
         if self._request is not None and self._request.minor >= 1:
-            fields = [field for field in head.fields if field[0].lower() != b"connection"]
+            # The same rules as for a final head: a framing passed on from here
+            # would be for a body that is not there.
+            fields = headers.response_fields(head)
             self._connection.write(write.response_head(head.status, head.reason, fields))
 
     def begin(self, head: ResponseHead, fields: list[Field]) -> None:
