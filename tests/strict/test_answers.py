@@ -283,3 +283,15 @@ class BrokenAnswers(TableCase):
                 await upstream.closed()
                 self.assertNotIn(b"poison", await self.own_answer(client, name), name)
                 client.transport.abortConnection()
+
+    async def test_head_with_a_body(self):
+        """A body after an answer to HEAD cannot become the next answer, however late it comes."""
+        late = self.backend.script = Misbehaving(OK_LINE + LENGTH)
+        client = await self.client()
+        client.send(request(method=b"HEAD", target=OWN + b"broken"))
+        await client.until(OK_LINE)
+        upstream = self.backend.connections[-1]
+        await self.own_answer(client, "next")
+        self.assertEqual(late.seen, 1)
+        self.assertIsNot(self.backend.connections[-1], upstream)
+        await upstream.closed()
