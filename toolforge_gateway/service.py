@@ -131,6 +131,7 @@ class GatewayService(Service):
             timeouts=configuration.timeouts,
             limits=configuration.limits,
             observer=observer,
+            running=Turnstile(configuration.limits.requests),
             new_request_id=prepared.new_request_id,
         )
         self._servers = [

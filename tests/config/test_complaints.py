@@ -85,10 +85,11 @@ class ComplaintTests(SynchronousTestCase):
             ("timeouts: {conect: 1}",
              ["1: timeouts.conect: is no key that is known here; did you mean connect?"]),
             ("limits: {request_line: 1, header_block: 99999999, headers: 1.5,"
-             " connections_per_address: 0}", [
+             " requests: 0, connections_per_address: 0}", [
                 "1: limits.request_line: is 1; write 64 or more",
                 "1: limits.header_block: is 99999999; write 1048576 or less",
                 "1: limits.headers: is 1.5; write 8 or more",
+                "1: limits.requests: is 0; write 1 or more",
                 "1: limits.connections_per_address: is 0; write 1 or more"]),
             ("limits: {headers: 10.5}", ["1: limits.headers: is 10.5; write a whole number"]),
             ("limits: [1]",

@@ -67,7 +67,7 @@ authenticators:
 timeouts: {handshake: 1, request_head: 2, request_idle: 3, keep_alive: 4, connect: 5,
            response_head: 6, response_idle: 7, drain: 8.5}
 limits: {request_line: 8193, header_block: 32769, headers: 101, request_body: 134217729,
-         connections: 10001, connections_per_address: 250}
+         connections: 10001, requests: 4097, connections_per_address: 250}
 access_log: {format: json, file: "-"}
 """
 

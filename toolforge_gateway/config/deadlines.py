@@ -20,6 +20,7 @@ LIMIT_RANGES = {
     "headers": (8, 10_000),
     "request_body": (1, 2**50),
     "connections": (1, 1_000_000),
+    "requests": (1, 1_000_000),
     "connections_per_address": (1, 1_000_000),
 }
 """Smallest and largest: enough for any real request, and bounded memory."""

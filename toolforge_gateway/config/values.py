@@ -83,6 +83,8 @@ class Limits:
     request_body: int = 128 * 1024 * 1024
     connections: int = 10000
     """Open client connections, over all listeners."""
+    requests: int = 4096
+    """Requests to backends under way at once, over all listeners."""
     connections_per_address: int | None = None
     """The same for one client address, after PROXY; None: no such bound."""
 

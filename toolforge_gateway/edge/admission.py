@@ -1,4 +1,4 @@
-"""How many connections there may be, over all listeners."""
+"""How many connections, and requests, there may be at once over all listeners."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 @attrs.define
 class Turnstile:
-    """Counts connections in and out; shared by all listeners."""
+    """Counts connections, or exchanges, in and out; shared by all listeners."""
 
     limit: int
     open: int = 0

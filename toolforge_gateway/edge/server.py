@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from toolforge_gateway import forwarded
 from toolforge_gateway.config.values import Limits, Listener, Timeouts
 from toolforge_gateway.deadlines import Deadlines
+from toolforge_gateway.edge.admission import Turnstile
 from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_fields
@@ -36,6 +37,12 @@ log = Logger()
 
 Start = Callable[[IAnswer], IForward]
 
+TOO_MANY = Refusal(
+    503,
+    "too-many-requests-at-once",
+    "the gateway has as many requests under way as it can serve: please retry in a minute",
+)
+
 
 @attrs.frozen
 class Shared:
@@ -48,6 +55,8 @@ class Shared:
     timeouts: Timeouts
     limits: Limits
     observer: IObserver
+    running: Turnstile
+    """The exchanges under way."""
     new_request_id: Callable[[], str] = lambda: uuid4().hex
 
 
@@ -165,6 +174,7 @@ class Server(ServerFactory):
         )
         if head is not None:
             exchange.method = head.method.decode("ascii")
+        self._shared.running.open += 1
         return exchange, resolved.fields
 
     def decide(
@@ -186,6 +196,10 @@ class Server(ServerFactory):
             exchange.reason = "own-page"
             return lambda answer: self._shared.local.forward(head, target, added, answer)
         exchange.backend = resource.backend.name
+        # Our own pages are served all the same: a load balancer that asks for
+        # our health must not take us for dead because we are busy.
+        if self._shared.running.open > self._shared.running.limit:
+            raise TOO_MANY
         if head.framing is Framing.LENGTH and head.length > self.limits.request_body:
             raise self.too_large()
 
@@ -221,6 +235,7 @@ class Server(ServerFactory):
 
     def ended(self, exchange: Exchange) -> None:
         """An exchange is over."""
+        self._shared.running.open -= 1
         exchange.ended_after = self.seconds() - exchange.started
         self._shared.observer.ended(exchange)
 
