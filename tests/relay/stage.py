@@ -29,6 +29,8 @@ class Stage(CoroutineCase):
     backend_keys: dict[str, object] = {}
     """More keys of the backend."""
     url = "https://127.0.0.1:{port}"
+    reactor: object = reactor
+    """What the gateway is given as its reactor."""
 
     def setUp(self):
         self.folder = Path(self.mktemp())
@@ -38,7 +40,7 @@ class Stage(CoroutineCase):
         self.addCleanup(self.backend.port.stopListening)
         path = self.folder / "gateway.yaml"
         path.write_text(yaml.safe_dump(self.document()))
-        self.service = make_service(config.load(path), reactor)
+        self.service = make_service(config.load(path), self.reactor)
         self.service.startService()
         self.addCleanup(self.stop)
         self.port = self.service.addresses()[0].port

@@ -25,7 +25,7 @@ from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.errors import BadMessage, Refusal
 from toolforge_gateway.http.body import decoder_for
 from toolforge_gateway.http.head import HeadReader, parse_request_head
-from toolforge_gateway.http.message import Framing, RequestHead
+from toolforge_gateway.http.message import RequestHead
 from toolforge_gateway.interfaces import IForward
 from toolforge_gateway.model import Exchange
 from toolforge_gateway.wire import close_wire
@@ -253,7 +253,7 @@ class ServerConnection(Protocol):
         self._phase = _Phase.SERVING
         self._exchange, resolved = self._server.begin_exchange(self.caller, head)
         self._answer = ClientAnswer(self, self._exchange, head)
-        if head.framing is not Framing.NONE:
+        if head.has_body:
             self._decoder = decoder_for(head.framing, head.length, self._server.head_limits)
         try:
             started = self._server.decide(self.caller, self._exchange, head, resolved)

@@ -66,7 +66,7 @@ class LocalSite:
             timeouts=self._timeouts,
             method=head.method,
             head=write.request_head(head.method, head.target, fields),
-            body=head.framing,
+            body=head.framing if head.has_body else Framing.NONE,
             answer_fields=_answer_fields,
             answer=answer,
         ).start()

@@ -97,7 +97,7 @@ class Traversal:
         def admitted(decision: Decision) -> None:
             added = resolved.fields + identity_fields(decision)
             forward = resource.forward(head, target, added, lambda: None, answer)
-            answer.follow(forward, has_body=head.length is not None)
+            answer.follow(forward, has_body=head.has_body)
 
         decision = self._gatekeeper.admit(
             caller, identity, exchange, resource.route, head, target

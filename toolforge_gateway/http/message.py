@@ -49,6 +49,11 @@ class RequestHead:
     connection: frozenset[bytes]
     """Lower-case options of all Connection fields."""
 
+    @property
+    def has_body(self) -> bool:
+        """Whether any byte of a body is to follow."""
+        return self.framing is not Framing.NONE and self.length != 0
+
     def values(self, lower_name: bytes) -> tuple[bytes, ...]:
         """The values of all fields of that (lower-case) name, in order."""
         return _values(self.fields, lower_name)

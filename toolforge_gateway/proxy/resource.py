@@ -98,7 +98,7 @@ class ReverseProxyResource(Resource):
             timeouts=backend.timeouts_for(below),
             method=head.method,
             head=write.request_head(head.method, upstream_target.encode("ascii"), fields),
-            body=head.framing,
+            body=head.framing if head.has_body else Framing.NONE,
             answer_fields=answer_fields,
             answer=answer,
         ).start()
