@@ -152,7 +152,7 @@ class SampleTests(SynchronousTestCase):
             ),
             authenticators=self.configuration.authenticators,
             timeouts=general,
-            limits=Limits(8193, 32769, 101, 134217729, 10001, 250),
+            limits=Limits(8193, 32769, 101, 134217729, 10001, 4097, 250),
             access_log=AccessLog("json", "-"),
         )
         for field in attrs.fields(Configuration):
@@ -218,7 +218,7 @@ class DefaultTests(SynchronousTestCase):
         """Nothing is trusted, opened or logged elsewhere unless it is asked for."""
         configuration = loaded("")
         self.assertEqual(configuration.timeouts, Timeouts(10, 10, 30, 65, 5, 60, 60, 30))
-        self.assertEqual(configuration.limits, Limits(8192, 32768, 100, 134217728, 10000, None))
+        self.assertEqual(configuration.limits, Limits(8192, 32768, 100, 134217728, 10000, 4096, None))
         self.assertEqual(configuration.access_log, AccessLog("json", "-"))
         self.assertIsNone(configuration.operations)
         (listener,) = configuration.listen
