@@ -20,6 +20,8 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from zope.interface import implementer
 
+from toolforge_gateway.tls.private import group_setter
+
 CertificateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 HTTP_1_1 = b"http/1.1"
@@ -30,6 +32,13 @@ CIPHERS = (
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
 """TLS 1.2: Mozilla's "intermediate" list without its finite-field suites."""
+
+GROUPS = (b"X25519MLKEM768/X25519:P-256/P-384", b"X25519:P-256:P-384")
+"""How clients may exchange keys: Mozilla's "intermediate" curves and, before
+them, the hybrid that outlasts quantum computers (draft-ietf-tls-ecdhe-mlkem);
+the second for an OpenSSL before 3.5, which knows neither the hybrid nor ranks."""
+FALLBACK_GROUP = "prime256v1"
+"""Where only one can be set: the one that every client knows."""
 
 SECURITY_LEVEL = 2
 """OpenSSL refuses RSA below 2048 bits, curves below 224 and SHA-1 signatures
@@ -97,10 +106,14 @@ class GatewayCertificateOptions(CertificateOptions):
         return self._gateway_context
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
-        """A connection that a client has just opened."""
+        """A connection that a client has just opened, in memory."""
         connection = SSL.Connection(self.getContext(), None)
         connection.set_app_data(protocol)
         return connection
+
+    def over_socket(self, socket: Any) -> SSL.Connection:
+        """A connection that a client has just opened, on its socket."""
+        return SSL.Connection(self.getContext(), socket)
 
     def _build(self) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
@@ -118,6 +131,7 @@ class GatewayCertificateOptions(CertificateOptions):
             # speaks without ALPN, and some (a stock Twisted factory that is no
             # `Site` among them) end a handshake that offers any.
             context.set_alpn_select_callback(_select_protocol)
+            _limit_groups(context)
         context.use_certificate(self.certificate)
         for intermediate in self.extraCertChain:
             context.add_extra_chain_cert(intermediate)
@@ -140,6 +154,13 @@ class GatewayCertificateOptions(CertificateOptions):
             mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
         # No callback: OpenSSL alone decides, without a way through Python.
         context.set_verify(mode)
+
+
+def _limit_groups(context: SSL.Context) -> None:
+    """Only towards clients: which backends there are is the operators' matter."""
+    set_groups = group_setter(context)
+    if set_groups is None or not any(map(set_groups, GROUPS)):
+        context.set_tmp_ecdh(crypto.get_elliptic_curve(FALLBACK_GROUP))
 
 
 _MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2

@@ -1,0 +1,63 @@
+"""What we need of OpenSSL and pyOpenSSL does not offer.
+
+The only room of the project that looks behind pyOpenSSL's public names; each
+thing it takes from there has a test with the oldest and the newest release.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from OpenSSL._util import ffi, lib
+
+_SSL_CTRL_SET_GROUPS_LIST = 92
+"""Of openssl/ssl.h, where SSL_CTX_set1_groups_list is a macro for it."""
+
+
+def group_setter(context: SSL.Context) -> Callable[[bytes], bool] | None:
+    """What says to OpenSSL which groups to exchange keys in.
+
+    :return: a call with a list in OpenSSL's own words
+        (SSL_CTX_set1_groups_list(3)), whose answer is whether OpenSSL knows
+        all of them; None: there is no way to say it.  pyOpenSSL has none; the
+        newest releases of cryptography show the function, and where an older
+        one is linked with the system's OpenSSL, as Debian's is, OpenSSL itself
+        can be called.
+    """
+    handle = context._context
+    call = getattr(lib, "SSL_CTX_set1_curves_list", None)
+    if call is None:
+        control = _linked("SSL_CTX_ctrl")
+        if control is None:
+            return None
+        control.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
+        control.restype = ctypes.c_long
+        address = int(ffi.cast("uintptr_t", handle))
+
+        def call(_: object, groups: bytes) -> int:
+            done: int = control(address, _SSL_CTRL_SET_GROUPS_LIST, 0, groups)
+            return done
+
+    def set_groups(groups: bytes) -> bool:
+        known = call(handle, groups) == 1
+        if not known:
+            # Else the next call into OpenSSL would be blamed for it.
+            lib.ERR_clear_error()
+        return known
+
+    return set_groups
+
+
+def _linked(name: str) -> Any:
+    """A function of the very OpenSSL that cryptography uses, if it is to be
+    had: a library's own names and those of what it is linked with are searched,
+    and no other OpenSSL in this process."""
+    for module in ("_openssl", "_rust"):  # The one until cryptography 40, the other since.
+        extension = importlib.util.find_spec(f"cryptography.hazmat.bindings.{module}")
+        if extension is not None and extension.origin is not None:
+            return getattr(ctypes.CDLL(extension.origin), name, None)
+    return None
