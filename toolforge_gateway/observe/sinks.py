@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,18 +42,44 @@ class LineFile:
             self._failing = False
 
 
+class StandardOutput:
+    """Writes to what was the process's standard output when it began, not to
+    what twistd puts in its place, so that the lines stay JSON and nothing else.
+
+    A daemon has its standard output taken away: then the lines go to twistd's
+    log.  Whether that is so is known only once there is a line to write.
+    """
+
+    def __init__(self) -> None:
+        self._write: Callable[[str], object] | None = None
+
+    def __call__(self, line: str) -> None:
+        if self._write is None:
+            self._write = _log_line if _leads_nowhere() else LineFile(sys.__stdout__.buffer)
+        self._write(line)
+
+
+def _leads_nowhere() -> bool:
+    try:
+        output, null = os.fstat(sys.__stdout__.fileno()), os.stat(os.devnull)
+    except (AttributeError, OSError, ValueError):
+        return True  # It is closed, or there never was one.
+    return stat.S_ISCHR(output.st_mode) and output.st_rdev == null.st_rdev
+
+
+def _log_line(line: str) -> None:
+    log.info("{line}", line=line.rstrip("\n"))
+
+
 def open_sink(settings: AccessLog, configuration: Path) -> Callable[[str], object]:
     """What `AccessLog` writes to.
 
     :param configuration: the file that the settings are from, for complaints.
 
-    Standard output means the process's own, not what twistd puts in its
-    place, so that the lines stay JSON and nothing else.
-
     :raise ConfigurationError: the file cannot be opened.
     """
     if settings.file == "-":
-        return LineFile(sys.__stdout__.buffer)
+        return StandardOutput()
     try:
         return LineFile(settings.file.open("ab"))
     except OSError as error:
