@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from bootstrap import debian
-from bootstrap.environment import CLIENTS, GATEWAY, ROOT, TOOLS, SetupFailed
+from bootstrap.environment import CLIENTS, GATEWAY, ROOT, SCANNER, TOOLS, SetupFailed
 
 HELP = """\
 ./run demo             a gateway with sample backends, and curl lines to try on it
@@ -20,7 +20,7 @@ HELP = """\
 ./run tox [ARG ...]    tests with Debian 12's and with the newest libraries, and the built wheel
 ./run help             this text
 
-Each makes what it needs first, in .venv, .venv-clients and .venv-tools. Packages come from the
+Each makes what it needs first, in folders .venv*. Packages come from the
 index that pip is configured for on this machine; their hashes are in requirements/.
 """
 
@@ -75,6 +75,11 @@ def _with_real_peers() -> dict[str, str]:
         environ["TOOLFORGE_CLIENTS_BIN"] = str(CLIENTS.folder / "bin")
     except SetupFailed as error:
         print(f"run: without the real Toolforge clients: {error}", file=sys.stderr)
+    try:
+        SCANNER.ensure()
+        environ["TOOLFORGE_SCANNER_BIN"] = str(SCANNER.folder / "bin")
+    except SetupFailed as error:
+        print(f"run: without sslyze: {error}", file=sys.stderr)
     missing = [program for program in _REAL_PEERS if _which(program) is None]
     packages = [_REAL_PEERS[program] for program in missing]
     if missing and not debian.install(*packages):

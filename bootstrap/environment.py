@@ -154,3 +154,4 @@ def _alone(path: Path) -> Iterator[None]:
 GATEWAY = Environment(".venv", ("bootstrap", "gateway", "test"), with_project=True)
 TOOLS = Environment(".venv-tools", ("bootstrap", "gateway", "tools"))
 CLIENTS = Environment(".venv-clients", ("bootstrap", "clients"))
+SCANNER = Environment(".venv-scanner", ("bootstrap", "scanner"))
