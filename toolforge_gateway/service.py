@@ -35,6 +35,7 @@ from toolforge_gateway.proxy.pool import Pool
 from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
 from toolforge_gateway.tls.server import ServerSide
+from toolforge_gateway.transport.choice import Transports
 
 log = Logger()
 
@@ -55,17 +56,23 @@ class Prepared:
     routes: RouteTable[ReverseProxyResource]
     gatekeeper: Gatekeeper
     deadlines: Deadlines
+    transports: Transports
     pools: tuple[Pool, ...]
     new_request_id: Callable[[], str]
 
 
-def prepare(configuration: Configuration, reactor: Any) -> Prepared:
+def prepare(
+    configuration: Configuration, reactor: Any, transports: Transports | None = None
+) -> Prepared:
     """Build all parts.
 
+    :param transports: puts TLS under connections; by default the faster way
+        that the reactor allows.
     :raise ConfigurationError: with the complaints of all parts at once.
     """
     loaded = parts.load(configuration, reactor)
     deadlines = Deadlines(reactor)
+    transports = transports or Transports(reactor)
     gatekeeper = Gatekeeper(loaded.chain, ToolforgeAuthorizer())
 
     def new_request_id() -> str:
@@ -79,6 +86,7 @@ def prepare(configuration: Configuration, reactor: Any) -> Prepared:
             backend.url.host,
             backend.url.port,
             loaded.upstream.creator_for(backend.server_name),
+            transports,
             backend.timeouts.connect,
         )
         return ReverseProxyResource(backend, pool, deadlines, traversal)
@@ -92,17 +100,21 @@ def prepare(configuration: Configuration, reactor: Any) -> Prepared:
         routes=compile_routes(root),
         gatekeeper=gatekeeper,
         deadlines=deadlines,
+        transports=transports,
         pools=tuple(proxy.pool for proxy in proxies),
         new_request_id=new_request_id,
     )
 
 
-def make_service(configuration: Configuration, reactor: Any) -> IService:
+def make_service(
+    configuration: Configuration, reactor: Any, transports: Transports | None = None
+) -> IService:
     """The gateway, ready to be started.
 
+    :param transports: see `prepare`.
     :raise ConfigurationError: with all complaints.
     """
-    prepared = prepare(configuration, reactor)
+    prepared = prepare(configuration, reactor, transports)
     observer = AccessLog(open_sink(configuration.access_log, configuration.file))
     for warning in configuration.warnings:
         log.warn("{warning}", warning=warning)
@@ -147,7 +159,10 @@ class GatewayService(Service):
         configuration = self._prepared.configuration
         turnstile = Turnstile(configuration.limits.connections)
         for listener, side, server in self._servers:
-            factory = over_tls(server, listener, side.creator, turnstile, self._reactor)
+            transports = self._prepared.transports
+            factory = over_tls(
+                server, listener, side.creator, transports, turnstile, self._reactor
+            )
             self._ports.append(self._listen(listener.endpoint, factory))
         if configuration.operations is not None:
             site = operations_site(lambda: self._draining, self._reactor)

@@ -23,6 +23,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from tests.clients import programs
+from tests.transport import chosen
 from toolforge_gateway import config
 from toolforge_gateway.demo.backends import SAMPLES, listen
 from toolforge_gateway.demo.sample import SampleAPI
@@ -112,7 +113,7 @@ class Stage(TestCase):
 
     def start_gateway(self, document: dict):
         """Run a gateway in this reactor until the test is over; may give a Deferred."""
-        service = make_service(config.load(self.write(document)), reactor)
+        service = make_service(config.load(self.write(document)), reactor, chosen(reactor))
         service.privilegedStartService()
         service.startService()
         self.addCleanup(service.stopService)

@@ -27,7 +27,7 @@ LAYERS: dict[str, int] = {
     "location": 1,
     "policy": 1,
     "routing": 1,
-    "wire": 1,
+    "transport": 2,
     "config": 2,
     "auth": 3,
     "observe": 3,
@@ -55,8 +55,8 @@ WITH_REACTOR = {"cli", "demo", "tap"}
 PURE = {0: {"attrs", "zope"}, 1: {"attrs", "zope"}}
 """All that the lowest layers may import besides the standard library and the project."""
 
-PURE_BUT = {("deadlines", "twisted"), ("wire", "twisted")}
-"""Time and transports are Twisted's, as interfaces; both rooms take theirs as arguments."""
+PURE_BUT = {("deadlines", "twisted")}
+"""Time is Twisted's, as an interface; the room takes it as an argument."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:

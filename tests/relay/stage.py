@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from tests.clients.stage import pki
 from tests.coroutines import CoroutineCase
 from tests.relay.ends import Backend, End, connect
+from tests.transport import chosen
 from toolforge_gateway import config
 from toolforge_gateway.service import make_service
 
@@ -40,7 +41,9 @@ class Stage(CoroutineCase):
         self.addCleanup(self.backend.port.stopListening)
         path = self.folder / "gateway.yaml"
         path.write_text(yaml.safe_dump(self.document()))
-        self.service = make_service(config.load(path), self.reactor)
+        self.service = make_service(
+            config.load(path), self.reactor, chosen(self.reactor)
+        )
         self.service.startService()
         self.addCleanup(self.stop)
         self.port = self.service.addresses()[0].port

@@ -162,10 +162,11 @@ class Connection(ScriptedStage):
         (await self.asked()).answer.callback(TOOL)
         upstream = await self.backend.connection()
         await upstream.until(b"x" * 100_000)
-        self.backend.script = answering(OK)
         upstream.send(OK)
         await client.until(lambda: client.received.count(b"\r\n\r\nok") == 1)
         await upstream.until(b"GET ")
+        upstream.send(OK)
+        await client.until(lambda: client.received.count(b"\r\n\r\nok") == 2)
         self.assertEqual(len(self.questions), 1)
         self.assertEqual(self.backend.received.count(b"X-Toolforge-Tool: tf-test"), 2)
 

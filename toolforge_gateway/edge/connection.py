@@ -28,7 +28,6 @@ from toolforge_gateway.http.head import HeadReader, parse_request_head
 from toolforge_gateway.http.message import RequestHead
 from toolforge_gateway.interfaces import IForward
 from toolforge_gateway.model import Exchange
-from toolforge_gateway.wire import close_wire
 
 if TYPE_CHECKING:
     from toolforge_gateway.edge.server import Server
@@ -385,7 +384,7 @@ class ServerConnection(Protocol):
         """Close without close_notify, once what was written is out."""
         self._close_when_out = False
         self._wire_closed = True
-        close_wire(self.transport)
+        self.transport.close_wire()
         self._due_in(LINGER)
 
     def _due_in(self, seconds: float) -> None:

@@ -10,27 +10,25 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorTime,
 )
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from toolforge_gateway.config.values import Listener
 from toolforge_gateway.edge.admission import Admission, Turnstile
 from toolforge_gateway.edge.proxy_protocol import ProxyProtocolFactory
 from toolforge_gateway.edge.server import Server
+from toolforge_gateway.transport.choice import Transports
 
 
 def over_tls(
     server: Server,
     listener: Listener,
     creator: IOpenSSLServerConnectionCreator,
+    transports: Transports,
     turnstile: Turnstile,
     clock: IReactorTime,
 ) -> IProtocolFactory:
     """Put everything before HTTP in front of a server."""
-    tls = TLSMemoryBIOFactory(creator, False, server)
-    # Newer Twisteds would gather small writes for a turn of the reactor; ours
-    # are gathered already, and a log line is to leave as it comes.
-    tls.protocol = TLSMemoryBIOProtocol
-    factory: IProtocolFactory = tls
+    proxied = listener.proxy_protocol is not None
+    factory = transports.server(creator, server, untouched=not proxied)
     if listener.proxy_protocol is not None:
         factory = ProxyProtocolFactory(
             factory, listener.proxy_protocol, clock, server.timeouts.handshake

@@ -67,6 +67,22 @@ class PipeEnd:
         self._other._finish(ConnectionLost())
         self._finish(ConnectionLost())
 
+    def close_wire(self) -> None:
+        """See `ISecureTransport`: a cut."""
+        self._producer = None
+        self.disconnecting = True
+        self._other._finish(ConnectionLost())
+        self._finish(ConnectionDone())
+
+    def close_now(self) -> None:
+        """See `ISecureTransport`."""
+        self._producer = None
+        self.loseConnection()
+
+    def is_quiet(self) -> bool:
+        """See `ISecureTransport`."""
+        return self.connected and self._end is None and not self._incoming
+
     def getPeer(self) -> IAddress:
         return self._peer
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
-
-from toolforge_gateway.wire import wire
 
 if TYPE_CHECKING:
     from toolforge_gateway.proxy.forwarding import Forwarding
@@ -74,25 +71,16 @@ class UpstreamConnection(Protocol):
         """Whether an idle connection is still open and has nothing to say.
 
         A backend may have closed it, or be saying something, without the
-        reactor having come round to reading that; so the socket is asked.
+        reactor having come round to reading that.
         """
-        handle = wire(self.transport).getHandle()
-        try:
-            handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False
+        return self.transport.is_quiet()
 
     def close(self) -> None:
         """End an idle connection in good order."""
         self.current = None
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-        # TLS would now wait, without limit, for the backend's close_notify;
-        # closing the connection itself sends ours and is done.
-        wire(self.transport).loseConnection()
+        # Not `loseConnection`: it would wait, without limit, for the
+        # backend's close_notify.
+        self.transport.close_now()
 
     def abort(self) -> None:
         """End it at once, whatever it carries."""

@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from toolforge_gateway.proxy.connection import UpstreamConnection
+from toolforge_gateway.transport.choice import Transports
 
 if TYPE_CHECKING:
     from toolforge_gateway.proxy.forwarding import Forwarding
@@ -36,6 +36,7 @@ class Pool:
 
     :param reactor: IReactorTime and what `HostnameEndpoint` needs.
     :param creator: mutual TLS with the name to verify built in.
+    :param transports: puts TLS under the connections.
     :param connect_timeout: seconds for TCP; the borrower's own deadline
         covers TCP and TLS together.
     """
@@ -46,11 +47,13 @@ class Pool:
         host: str,
         port: int,
         creator: IOpenSSLClientConnectionCreator,
+        transports: Transports,
         connect_timeout: float,
     ):
         self._reactor = reactor
         self._endpoint = _endpoint(reactor, host, port, connect_timeout)
         self._creator = creator
+        self._transports = transports
         self._idle: deque[UpstreamConnection] = deque()
         self._closed = False
         self.deadline: float | None = None
@@ -71,9 +74,9 @@ class Pool:
     def dial(self, borrower: Forwarding) -> Deferred[object]:
         """Open a connection for a borrower, who is told through `connected`,
         `lost` or the returned Deferred's failure; cancelling ends it."""
-        factory = TLSMemoryBIOFactory(self._creator, True, _Dial(self, borrower))
-        factory.protocol = TLSMemoryBIOProtocol
-        return self._endpoint.connect(factory)
+        return self._endpoint.connect(
+            self._transports.client(self._creator, _Dial(self, borrower))
+        )
 
     def put(self, connection: UpstreamConnection) -> None:
         """Keep a connection whose last exchange ended in good order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 import attrs
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -51,11 +52,15 @@ class UpstreamConnectionCreator:
         return f"<{type(self).__name__} {self.server_name}>"
 
     def clientConnectionForTLS(self, protocol: object) -> SSL.Connection:
-        """A connection that is about to be opened.
+        """A connection that is about to be opened, in memory.
 
         :param protocol: the transport; nothing is asked of it.
         """
-        connection = SSL.Connection(self._context, None)
+        return self.over_socket(None)
+
+    def over_socket(self, socket: Any) -> SSL.Connection:
+        """A connection that is about to be opened, on its socket."""
+        connection = SSL.Connection(self._context, socket)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         if not self._is_address:
             connection.set_tlsext_host_name(self._ascii.encode("ascii"))

@@ -1,0 +1,91 @@
+"""Readiness of many descriptors behind one reader of the reactor.
+
+The reactor spends several microseconds on each event of each descriptor, on
+logging contexts that nobody here looks at.  An epoll of our own is itself one
+descriptor to the reactor, and hands its events straight on.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+log = Logger()
+
+READ = select.EPOLLIN | select.EPOLLRDHUP
+WRITE = select.EPOLLOUT
+GONE = select.EPOLLERR | select.EPOLLHUP
+
+EVENTS = 128
+"""Events that are taken at a time, so that the reactor's timers have theirs."""
+
+
+@implementer(IReadDescriptor)
+class Dispatcher:
+    """Watches descriptors; begins when the first one comes.
+
+    :param reactor: IReactorFDSet.
+    """
+
+    def __init__(self, reactor: Any):
+        self._reactor = reactor
+        self._epoll: select.epoll | None = None
+        self._handlers: dict[int, Callable[[int], None]] = {}
+
+    def watch(self, descriptor: int, events: int, handler: Callable[[int], None]) -> None:
+        """Call `handler(events)` whenever one of these events is there.
+
+        Events are level-triggered; `GONE` is always told.
+        """
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            self._reactor.addReader(self)
+        self._handlers[descriptor] = handler
+        self._epoll.register(descriptor, events)
+
+    def change(self, descriptor: int, events: int) -> None:
+        """Look for other events of a watched descriptor."""
+        assert self._epoll is not None, "watched before"
+        self._epoll.modify(descriptor, events)
+
+    def forget(self, descriptor: int) -> None:
+        """Stop watching; before the descriptor is closed."""
+        del self._handlers[descriptor]
+        assert self._epoll is not None, "watched before"
+        self._epoll.unregister(descriptor)
+        if not self._handlers:
+            # A reactor with nothing to do is clean, and so is its end.
+            self._reactor.removeReader(self)
+            self._epoll.close()
+            self._epoll = None
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call in a later turn of the reactor."""
+        self._reactor.callLater(0, call)
+
+    # What the reactor asks for.
+
+    def fileno(self) -> int:
+        return self._epoll.fileno() if self._epoll is not None else -1
+
+    def doRead(self) -> None:
+        assert self._epoll is not None, "only read while it is there"
+        for descriptor, events in self._epoll.poll(0, EVENTS):
+            # An earlier handler may have closed this one.
+            handler = self._handlers.get(descriptor)
+            if handler is not None:
+                try:
+                    handler(events)
+                except Exception:
+                    log.failure("a connection's handler failed")
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor ends; the connections hear of it by themselves."""
+
+    def logPrefix(self) -> str:
+        return "dispatcher"

@@ -1,0 +1,35 @@
+"""What HTTP needs of a transport beyond what Twisted's transports offer."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport
+
+
+class ISecureTransport(ISSLTransport, IConsumer, IPushProducer):
+    """TLS, with the ways to end it that HTTP has to tell apart.
+
+    `loseConnection` sends what was written, then close_notify, and goes on
+    reading until the peer closes.  `abortConnection` resets.
+    """
+
+    def getHandle():
+        """The `OpenSSL.SSL.Connection`."""
+
+    def setTcpNoDelay(enabled):
+        """See `twisted.internet.interfaces.ITCPTransport`."""
+
+    def close_wire():
+        """Close once what was written is out, without close_notify (RFC 8446
+        section 6.1), so that a peer can see that a body of open length did not
+        come to its end; reads no more."""
+
+    def close_now():
+        """Send close_notify and close, without waiting for the peer's."""
+
+    def is_quiet():
+        """Whether the connection is open and the peer has sent nothing that
+        was not read.
+
+        The peer may have closed it, or have said something, without the
+        reactor having come round to it; so the socket itself is asked.
+        """
