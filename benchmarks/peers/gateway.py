@@ -1,0 +1,111 @@
+"""This gateway, as its users run it: twistd and a configuration file, nothing left out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.peer import Peer, from_environment
+from benchmarks.stage import BACKEND_NAME, Stage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Gateway(Peer):
+    """With the newest libraries that the checkout knows."""
+
+    name = "gateway"
+    title = "this gateway"
+
+    def __init__(self, stage: Stage):
+        self._python = self.interpreter()
+        super().__init__(stage)
+
+    def interpreter(self) -> str:
+        """The Python that runs it."""
+        return sys.executable
+
+    def openssl(self) -> str:
+        """See `Peer`."""
+        code = "from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())"
+        done = subprocess.run(
+            [self._python, "-c", code], capture_output=True, text=True, check=False
+        )
+        return " ".join(done.stdout.split()[:2]) or "unknown"
+
+    def run(self) -> None:
+        """See `Peer`."""
+        configuration = self.write("gateway.yaml", json.dumps(self.configuration(), indent=1))
+        command = [*self.twistd(), "--nodaemon", "--pidfile=", "--logfile=twistd.log"]
+        self.spawn(
+            [*command, "toolforge-gateway", "--config", str(configuration)],
+            {"PYTHONPATH": str(ROOT)},
+        )
+
+    def twistd(self) -> list[str]:
+        """How twistd is started."""
+        return [self._python, str(Path(self._python).with_name("twistd"))]
+
+    def configuration(self) -> dict[str, Any]:
+        """What etc/gateway.yaml shows, with this stage's ports and no smaller limits."""
+        pki = self.stage.pki
+        client_cas = [
+            {"name": "kubernetes", "ca": f"{pki}/k8s-ca.crt", "identifies": ["tool", "admin"]},
+            {"name": "backend", "ca": f"{pki}/backend-ca.crt", "identifies": ["service"]},
+        ]
+        tls = {
+            "certificate": f"{pki}/server.crt",
+            "private_key": f"{pki}/server.key",
+            "client_certificate": "optional",
+            "client_cas": client_cas,
+        }
+        endpoint = f"tcp:{self.port}:interface=127.0.0.1:backlog=4096"
+        hour = {"response_head": 3600, "response_idle": 3600}
+        return {
+            "listen": [{"endpoint": endpoint, "tls": tls}],
+            "upstream_tls": {
+                "ca": f"{pki}/backend-ca.crt",
+                "certificate": f"{pki}/gateway-client.crt",
+                "private_key": f"{pki}/gateway-client.key",
+            },
+            "backends": [
+                {
+                    "name": f"{name}-api",
+                    "path": f"/{name}",
+                    "url": f"https://127.0.0.1:{port}",
+                    "server_name": BACKEND_NAME,
+                    "slow_paths": [{"pattern": "/logs$", "timeouts": hour}],
+                }
+                for name, port in (
+                    ("jobs", self.stage.backend_port),
+                    ("logs", self.stage.streams_port),
+                )
+            ],
+            "authenticators": [
+                {"kind": "kubernetes-certificate"},
+                {"kind": "superuser", "superusers": {"service:components-api": ["^.*$"]}},
+                {
+                    "kind": "deploy-token",
+                    "paths": ["POST /jobs/v1/tool/{tool}/deployment"],
+                },
+            ],
+            "timeouts": {"keep_alive": 3600},
+            "limits": {"connections": 20000, "request_body": 2**30},
+            "access_log": {"format": "json", "file": str(self.folder / "access.log")},
+        }
+
+
+class Debian12Gateway(Gateway):
+    """With the versions that Debian 12 ships, its OpenSSL among them."""
+
+    name = "gateway-debian12"
+    title = "this gateway, Debian 12's libraries"
+
+    def interpreter(self) -> str:
+        """See `Gateway`."""
+        return from_environment(
+            "TOOLFORGE_DEBIAN12_BIN", "python", "the environment with Debian 12's libraries"
+        )
