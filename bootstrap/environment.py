@@ -38,6 +38,9 @@ class Environment:
     """Files in `requirements/`, without suffix, that are installed together."""
     with_project: bool = False
     """Whether the project itself is in it, run from the checkout."""
+    from_source: tuple[str, ...] = ()
+    """Packages that have no wheel; what the first lock brings must be able to build them, so that
+    nothing without a hash has a part in it."""
     root: Path = ROOT
 
     @property
@@ -97,15 +100,19 @@ class Environment:
         venv.create(self.folder, with_pip=False, symlinks=True)
         pin = find_pin(self._lock("bootstrap").read_text(encoding="utf-8"), "pip")
         with pip.found(self.program("python"), pin) as command:
-            self._install(command, ["--require-hashes", "--only-binary=:all:", *self._from()])
+            checked = ["--require-hashes", "--only-binary=:all:"]
+            if self.from_source:
+                self._install(command, [*checked, *self._from(self.locks[:1])])
+                checked += [f"--no-binary={','.join(self.from_source)}", "--no-build-isolation"]
+            self._install(command, [*checked, *self._from(self.locks)])
         if self.with_project:
             self._install_project()
         unfinished = self.folder / f"{MARKER}.new"
         unfinished.write_text(recipe, encoding="utf-8")
         unfinished.replace(self.folder / MARKER)
 
-    def _from(self) -> list[str]:
-        return [word for name in self.locks for word in ("-r", str(self._lock(name)))]
+    def _from(self, locks: tuple[str, ...]) -> list[str]:
+        return [word for name in locks for word in ("-r", str(self._lock(name)))]
 
     def _install(self, command: pip.Command, words: list[str]) -> None:
         options = ["--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
@@ -154,4 +161,4 @@ def _alone(path: Path) -> Iterator[None]:
 GATEWAY = Environment(".venv", ("bootstrap", "gateway", "test"), with_project=True)
 TOOLS = Environment(".venv-tools", ("bootstrap", "gateway", "tools"))
 CLIENTS = Environment(".venv-clients", ("bootstrap", "clients"))
-SCANNER = Environment(".venv-scanner", ("bootstrap", "scanner"))
+SCANNER = Environment(".venv-scanner", ("bootstrap", "scanner"), from_source=("sslyze",))
