@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import attrs
 from twisted.application.service import IService, Service
@@ -19,10 +18,12 @@ from toolforge_gateway import parts
 from toolforge_gateway.config.values import Backend, Configuration, Listener
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.descriptors import KEPT, room_for
 from toolforge_gateway.edge.gatekeeper import Gatekeeper
 from toolforge_gateway.edge.listening import over_tls
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.operations import operations_site
+from toolforge_gateway.edge.request_ids import RequestIds
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.edge.traversal import Traversal
 from toolforge_gateway.edge.tree import build_tree, compile_routes
@@ -38,6 +39,11 @@ from toolforge_gateway.tls.server import ServerSide
 from toolforge_gateway.transport.choice import Transports
 
 log = Logger()
+
+
+BACKLOG = 1024
+"""New connections that may wait to be accepted.  Twisted's default of 50 makes
+honest clients wait a second as soon as a crowd connects at once."""
 
 
 class CannotListen(GatewayError):
@@ -75,9 +81,7 @@ def prepare(
     transports = transports or Transports(reactor)
     gatekeeper = Gatekeeper(loaded.chain, ToolforgeAuthorizer())
 
-    def new_request_id() -> str:
-        return uuid4().hex
-
+    new_request_id = RequestIds()
     traversal = Traversal(gatekeeper, loaded.listeners[0].verifier, reactor.seconds, new_request_id)
 
     def resource(backend: Backend) -> ReverseProxyResource:
@@ -157,7 +161,7 @@ class GatewayService(Service):
         :raise CannotListen: which endpoint, and why.
         """
         configuration = self._prepared.configuration
-        turnstile = Turnstile(configuration.limits.connections)
+        turnstile = Turnstile(self._room(configuration.limits.connections))
         for listener, side, server in self._servers:
             transports = self._prepared.transports
             factory = over_tls(
@@ -199,6 +203,21 @@ class GatewayService(Service):
         """Where the operations port is; None when there is none."""
         return self._operations[0].getHost() if self._operations else None
 
+    def _room(self, connections: int) -> int:
+        """How many of the configured connections the process has descriptors for."""
+        room = room_for(connections)
+        if room < connections:
+            log.warn(
+                "file descriptors are enough for {room} connections, not for"
+                " limits.connections ({connections}): raise the hard limit (ulimit -Hn)",
+                room=room,
+                connections=connections,
+            )
+            pools = self._prepared.pools
+            for pool in pools:
+                pool.max_idle = min(pool.max_idle, room // KEPT // len(pools))
+        return room
+
     def _listen(self, endpoint: str, factory: IProtocolFactory) -> IListeningPort:
         listening = maybeDeferred(serverFromString(self._reactor, endpoint).listen, factory)
         ports: list[IListeningPort] = []
@@ -213,6 +232,8 @@ class GatewayService(Service):
         if not ports:
             self._close_ports()
             raise CannotListen(f"cannot listen on {endpoint}: it is not ready at once")
+        if "backlog=" not in endpoint and (listening_socket := getattr(ports[0], "socket", None)):
+            listening_socket.listen(BACKLOG)
         return ports[0]
 
     def _close_ports(self) -> None:

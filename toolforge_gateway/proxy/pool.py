@@ -39,6 +39,7 @@ class Pool:
     :param transports: puts TLS under the connections.
     :param connect_timeout: seconds for TCP; the borrower's own deadline
         covers TCP and TLS together.
+    :ivar max_idle: how many connections are kept.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Pool:
         self._closed = False
         self.deadline: float | None = None
         self.open = 0
+        self.max_idle = MAX_IDLE
 
     def __repr__(self) -> str:
         return f"<Pool idle={len(self._idle)} open={self.open}>"
@@ -80,7 +82,7 @@ class Pool:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Keep a connection whose last exchange ended in good order."""
-        if self._closed or len(self._idle) >= MAX_IDLE:
+        if self._closed or len(self._idle) >= self.max_idle:
             connection.close()
             return
         connection.current = None
