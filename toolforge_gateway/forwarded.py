@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import attrs
 
@@ -46,26 +47,36 @@ def resolve(
     :param host: the client's Host.
     :param new_request_id: makes an id that is safe in a header and in a log.
     """
+    if not trusted:
+        identifier = new_request_id()
+        request_id_field = (b"X-Request-ID", identifier.encode("ascii"))
+        return Forwarded(peer, (*_seen_by_us(peer, host), request_id_field), identifier)
     client, addresses, proto, request_id = peer, peer.encode("ascii"), b"https", None
-    if trusted:
-        said: dict[bytes, list[bytes]] = {name: [] for name in _NAMES}
-        for name, value in fields:
-            lower = name.lower()
-            if lower in said:
-                said[lower].append(value)
-        chain = _addresses(b",".join(said[b"x-forwarded-for"]))
-        if chain:
-            client = chain[-1]
-            addresses = ", ".join([*chain, peer]).encode("ascii")
-        proto = _only(said[b"x-forwarded-proto"], (b"http", b"https").__contains__) or proto
-        host = _only(said[b"x-forwarded-host"], is_host) or host
-        request_id = _only(said[b"x-request-id"], _is_request_id)
+    said: dict[bytes, list[bytes]] = {name: [] for name in _NAMES}
+    for name, value in fields:
+        lower = name.lower()
+        if lower in said:
+            said[lower].append(value)
+    chain = _addresses(b",".join(said[b"x-forwarded-for"]))
+    if chain:
+        client = chain[-1]
+        addresses = ", ".join([*chain, peer]).encode("ascii")
+    proto = _only(said[b"x-forwarded-proto"], (b"http", b"https").__contains__) or proto
+    host = _only(said[b"x-forwarded-host"], is_host) or host
+    request_id = _only(said[b"x-request-id"], _is_request_id)
     identifier = new_request_id() if request_id is None else request_id.decode("ascii")
     result = [(b"X-Forwarded-For", addresses), (b"X-Forwarded-Proto", proto)]
     if host is not None:
         result.append((b"X-Forwarded-Host", host))
     result.append((b"X-Request-ID", identifier.encode("ascii")))
     return Forwarded(client, tuple(result), identifier)
+
+
+@lru_cache(maxsize=1024)
+def _seen_by_us(peer: str, host: bytes | None) -> tuple[Field, ...]:
+    """What we can say ourselves; the same for all requests of a connection."""
+    fields = ((b"X-Forwarded-For", peer.encode("ascii")), (b"X-Forwarded-Proto", b"https"))
+    return fields if host is None else (*fields, (b"X-Forwarded-Host", host))
 
 
 def _only(values: list[bytes], is_good: Callable[[bytes], object]) -> bytes | None:

@@ -28,9 +28,11 @@ class Caller:
     """What the authenticators that depend on the connection said; None only
     before the handshake and beside a `refusal`."""
 
-    @property
-    def peer(self) -> str:
-        """The address as text; "unix" where there is none."""
+    peer: str = attrs.field(init=False)
+    """The address as text; "unix" where there is none."""
+
+    @peer.default
+    def _peer(self) -> str:
         return str(self.address) if self.address is not None else "unix"
 
 

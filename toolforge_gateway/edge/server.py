@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
-from uuid import uuid4
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -57,7 +56,7 @@ class Shared:
     observer: IObserver
     running: Turnstile
     """The exchanges under way."""
-    new_request_id: Callable[[], str] = lambda: uuid4().hex
+    new_request_id: Callable[[], str]
 
 
 class Server(ServerFactory):

