@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_args(argv)
     try:
-        with _folder() as folder:
+        with _folder(options.folder) as folder:
             return _run(options, folder)
     except CannotRun as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds", type=_positive, metavar="N", help="default: 3; each figure is their median"
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="of each measurement; default: 3")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help="of each measurement; default: 3"
+    )
     parser.add_argument(
         "--only",
         type=_names([measure.name for measure in MEASURES]),
@@ -65,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--profile", action="store_true", help="instead: where the gateway's microseconds go"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="an empty folder for configurations and logs, not removed"
     )
     parser.add_argument(
         "--keep", action="store_true", help="also replace docs/benchmarks.json and .svg"
@@ -91,8 +96,12 @@ def _names(known: Sequence[str]):
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder that is gone afterwards; other users' processes may enter it."""
+def _folder(chosen: Path | None) -> Iterator[Path]:
+    """The folder for all files of the run, one that is gone afterwards unless it was chosen."""
+    if chosen is not None:
+        chosen.mkdir(parents=True, exist_ok=True)
+        yield chosen.resolve()
+        return
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as name:
         yield Path(name).resolve()
 

@@ -50,7 +50,7 @@ class Program:
                 self.command,
                 cwd=log.parent,
                 env={**os.environ, **(environ or {})},
-                preexec_fn=_on_cpu(cpu),
+                preexec_fn=_on_cpu(cpu),  # noqa: PLW1509 (there are no threads here)
                 **streams,
             )
 

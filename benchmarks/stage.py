@@ -75,7 +75,7 @@ class Stage:
 
         :raise CannotRun: one of them does not come up.
         """
-        answer = ('{"jobs":[' + '"a-sample-job-of-the-tool",' * 20)[:280 - 4] + '""]}'
+        answer = ('{"jobs":[' + '"a-sample-job-of-the-tool",' * 20)[: 280 - 4] + '""]}'
         text = _BACKEND.format(
             folder=self.folder,
             pki=self.pki,

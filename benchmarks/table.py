@@ -71,7 +71,9 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     """A table that reads well in a terminal and in Markdown."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["-" * width for width in widths]
-    return "\n".join(
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-        for line in (lines[0], rule, *lines[1:])
-    )
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (text.ljust(width) for text, width in zip(cells, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    return "\n".join(map(line, (lines[0], rule, *lines[1:])))

@@ -6,16 +6,26 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bootstrap import debian
-from bootstrap.environment import CLIENTS, GATEWAY, ROOT, SCANNER, TOOLS, SetupFailed
+from bootstrap.environment import (
+    BENCH,
+    CLIENTS,
+    GATEWAY,
+    ROOT,
+    SCANNER,
+    TOOLS,
+    Environment,
+    SetupFailed,
+)
 
 HELP = """\
 ./run demo             a gateway with sample backends, and curl lines to try on it
 ./run demo --check     try those lines, say what came of it, and end
 ./run demo --prepare   only write the throw-away keys that etc/gateway.yaml names
 ./run test [NAME ...]  the tests, with trial: all, or tests.http.test_head, or trial's options
+./run bench [ARG ...]  this gateway beside nginx, HAProxy and Envoy; `--quick`, `--help`
 ./run lint             style and types
 ./run tox [ARG ...]    tests with Debian 12's and with the newest libraries, and the built wheel
 ./run help             this text
@@ -26,6 +36,14 @@ index that pip is configured for on this machine; their hashes are in requiremen
 
 _REAL_PEERS = {"nginx": "nginx", "haproxy": "haproxy", "curl": "curl"}
 """Programs that tests put around the gateway, and Debian's packages of them."""
+
+_MEASURED = {
+    "nginx": "nginx",
+    "haproxy": "haproxy",
+    "cc": "gcc libc6-dev",
+    "/usr/include/openssl/ssl.h": "libssl-dev",
+}
+"""Programs that are measured beside the gateway, and what its load client is compiled with."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -70,25 +88,61 @@ def _with_real_peers() -> dict[str, str]:
     :return: the environment variables by which tests find them.
     """
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ |= _folder_of(CLIENTS, "TOOLFORGE_CLIENTS_BIN", "the real Toolforge clients")
+    environ |= _folder_of(SCANNER, "TOOLFORGE_SCANNER_BIN", "sslyze")
+    _install_missing(_REAL_PEERS, "the tests that need them are skipped and say so")
+    return environ
+
+
+def _folder_of(environment: Environment, variable: str, what: str) -> dict[str, str]:
+    """Make an environment that can be done without.
+
+    :return: the variable by which others find its programs; nothing when it could not be made.
+    """
     try:
-        CLIENTS.ensure()
-        environ["TOOLFORGE_CLIENTS_BIN"] = str(CLIENTS.folder / "bin")
+        environment.ensure()
     except SetupFailed as error:
-        print(f"run: without the real Toolforge clients: {error}", file=sys.stderr)
-    try:
-        SCANNER.ensure()
-        environ["TOOLFORGE_SCANNER_BIN"] = str(SCANNER.folder / "bin")
-    except SetupFailed as error:
-        print(f"run: without sslyze: {error}", file=sys.stderr)
-    missing = [program for program in _REAL_PEERS if _which(program) is None]
-    packages = [_REAL_PEERS[program] for program in missing]
+        print(f"run: without {what}: {error}", file=sys.stderr)
+        return {}
+    return {variable: str(environment.folder / "bin")}
+
+
+def _install_missing(wanted: Mapping[str, str], without: str) -> None:
+    """Install the Debian packages of programs and files that are not there.
+
+    :param without: what becomes of it where that cannot be done.
+    """
+    missing = [name for name in wanted if _which(name) is None]
+    packages = [package for name in missing for package in wanted[name].split()]
     if missing and not debian.install(*packages):
         print(
-            f"run: without {', '.join(missing)}: the tests that need them are skipped and say so; "
+            f"run: without {', '.join(missing)}: {without}; "
             f"as root: apt-get install {' '.join(packages)}",
             file=sys.stderr,
         )
-    return environ
+
+
+def _bench(words: list[str]) -> int:
+    GATEWAY.ensure()
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ |= _folder_of(BENCH, "TOOLFORGE_BENCH_BIN", "Envoy and the auth service")
+    environ |= _debian12()
+    _install_missing(_MEASURED, "what needs them is not measured, or by a slower load client")
+    command = [str(GATEWAY.program("python")), "-m", "benchmarks", *words]
+    return subprocess.call(command, cwd=ROOT, env=environ)
+
+
+def _debian12() -> dict[str, str]:
+    """Make tox's environment with Debian 12's libraries; the gateway is measured in it as well.
+
+    :return: as `_folder_of`.
+    """
+    TOOLS.ensure()
+    make = [str(TOOLS.program("tox")), "run", "-q", "-e", "debian12", "--notest"]
+    if subprocess.call(make, cwd=ROOT, stdout=subprocess.DEVNULL):
+        print("run: without Debian 12's libraries: tox could not install them", file=sys.stderr)
+        return {}
+    return {"TOOLFORGE_DEBIAN12_BIN": str(ROOT / ".tox" / "debian12" / "bin")}
 
 
 def _lint(_: list[str]) -> int:
@@ -108,10 +162,13 @@ def _tox(words: list[str]) -> int:
     return subprocess.call([str(TOOLS.program("tox")), *words], cwd=ROOT, env=_with_real_peers())
 
 
-def _which(program: str) -> str | None:
-    """Where a program is; servers are in a folder that few people's PATH has."""
+def _which(name: str) -> str | None:
+    """Where a program is, or a file with its whole path; servers are in a folder that few
+    people's PATH has."""
+    if name.startswith("/"):
+        return name if os.path.exists(name) else None
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
-    return shutil.which(program, path=path)
+    return shutil.which(name, path=path)
 
 
 def _become(command: list[str]) -> int:
@@ -123,6 +180,7 @@ def _become(command: list[str]) -> int:
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": _demo,
+    "bench": _bench,
     "test": _test,
     "lint": _lint,
     "tox": _tox,

@@ -162,3 +162,4 @@ GATEWAY = Environment(".venv", ("bootstrap", "gateway", "test"), with_project=Tr
 TOOLS = Environment(".venv-tools", ("bootstrap", "gateway", "tools"))
 CLIENTS = Environment(".venv-clients", ("bootstrap", "clients"))
 SCANNER = Environment(".venv-scanner", ("bootstrap", "scanner"), from_source=("sslyze",))
+BENCH = Environment(".venv-bench", ("bootstrap", "bench"))

@@ -106,7 +106,8 @@ static bool blocked(struct connection *c, int result, const char *what)
 {
     switch (SSL_get_error(c->ssl, result)) {
     case SSL_ERROR_WANT_READ:
-        watch(c, EPOLLIN);
+        if (c->state != SENDING)  /* then reading was only on the way */
+            watch(c, EPOLLIN);
         return true;
     case SSL_ERROR_WANT_WRITE:
         watch(c, EPOLLIN | EPOLLOUT);
@@ -229,6 +230,10 @@ static size_t take_head(struct connection *c, const char *data, size_t length)
 
 static void take(struct connection *c, const char *data, size_t length)
 {
+    if (c->state == SENDING) {
+        broken(c, "an answer came before the whole request was sent");
+        return;
+    }
     if (c->state == HEAD) {
         size_t used = take_head(c, data, length);
         data += used;
