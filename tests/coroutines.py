@@ -17,8 +17,11 @@ class CoroutineCase(TestCase):
 
     def __init_subclass__(cls, **arguments):
         super().__init_subclass__(**arguments)
-        for name, method in list(vars(cls).items()):
-            if name.startswith("test") and inspect.iscoroutinefunction(method):
+        for name in dir(cls):  # those of mixins as well
+            if not name.startswith("test"):
+                continue
+            method = getattr(cls, name)
+            if inspect.iscoroutinefunction(method):
                 setattr(cls, name, _deferring(method))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
 
 
-class ISecureTransport(ISSLTransport, IConsumer, IPushProducer):
+class ISecureTransport(ITransport, IConsumer, IPushProducer):
     """TLS, with the ways to end it that HTTP has to tell apart.
 
     `loseConnection` sends what was written, then close_notify, and goes on
@@ -14,6 +14,9 @@ class ISecureTransport(ISSLTransport, IConsumer, IPushProducer):
 
     def getHandle():
         """The `OpenSSL.SSL.Connection`."""
+
+    def getPeerCertificate():
+        """The peer's certificate as `OpenSSL.crypto.X509`, or None."""
 
     def setTcpNoDelay(enabled):
         """See `twisted.internet.interfaces.ITCPTransport`."""
