@@ -2,11 +2,12 @@
 
 Nothing a client sends can break out of its line or its string: JSON escapes
 controls, quotes and everything that is not ASCII.  Queries are not in it at
-all, since they may hold tokens.
+all, since they may hold tokens, nor is what follows a "=" within a path.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted
@@ -18,6 +19,9 @@ from toolforge_gateway.model import Exchange
 
 LONGEST_PATH = 2048
 """Characters; what is cut off is marked by an ellipsis."""
+
+_VALUE = re.compile("(=|%3[Dd])[^/]*")
+"""A value within a segment: whoever writes `;token=` or `%3Ftoken=` meant a query."""
 
 
 @implementer(IObserver)
@@ -43,6 +47,8 @@ class AccessLog:
         """
         identity = exchange.identity
         path = exchange.path
+        if "=" in path or "%3" in path:
+            path = _VALUE.sub("\\1\u2026", path)
         if len(path) > LONGEST_PATH:
             path = path[:LONGEST_PATH] + "\u2026"
         return (
