@@ -172,6 +172,69 @@ class SlowHandshakes(Crowd):
         loop.stop()
 
 
+class SlowProxies(Crowd):
+    timeouts = {"handshake": 1}
+    listener = {"proxy_protocol": {"trusted": ["127.0.0.1/32"]}}
+
+    async def test_half_headers(self):
+        """A PROXY header that is slow, endless or missing has the deadline of the handshake."""
+
+        def begin(number: int) -> Deferred:
+            return self.raw(number).addCallback(begun, number)
+
+        def begun(client: End, number: int) -> End:
+            client.send((b"", b"PROXY TCP4 192.0.2.1", b"\r\n\r\n\0\r\nQUIT\n")[number % 3])
+            return client
+
+        await self.gone(await self.gather(60, begin), 1)
+        (endless,) = (await self.gather(10, self.raw))[:1]
+        endless.send(b"PROXY TCP4 " + b"1" * 200)
+        await endless.closed()
+
+
+class AddressCaps(TableCase):
+    listener = {"proxy_protocol": {"trusted": ["127.0.0.1/32"]}}
+    limits = {"connections_per_address": 2}
+
+    async def test_per_address(self):
+        """The bound for one address is for the one that PROXY announced, not the proxy's."""
+        for number in range(1, 4):
+            header = b"PROXY TCP4 192.0.2.%d 127.0.0.1 1 443\r\n" % number
+            for _ in range(2):
+                client = await self.client(header=header)
+                client.send(GET)
+                self.assertEqual(await client.until(OK), OK)
+            third = await self.client(header=header)
+            self.assertEqual(await third.closed(), b"")
+        client.transport.abortConnection()
+        await client.closed()
+        await deferLater(reactor, 0.05)
+        client = await self.client(header=header)
+        client.send(GET)
+        await client.until(OK)
+
+
+class DeafReaders(TableCase):
+    timeouts = {"response_idle": 1}
+
+    async def test_deaf(self):
+        """A client that reads nothing of a large answer is cut off after the idle time, and the
+        backend's connection with it."""
+        client = await self.client()
+        client.send(GET)
+        await client.until(OK)
+        self.recorder.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n"
+        self.recorder.answer += bytes(20_000_000)
+        client.transport.transport.pauseProducing()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.closed()
+        client.transport.transport.resumeProducing()
+        await client.closed()
+        self.assertLess(client.total, 20_000_000)
+        self.assertEqual(self.log()[-1]["complete"], False)
+
+
 class Caps(TableCase):
     limits = {"connections": 4}
 
