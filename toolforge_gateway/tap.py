@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from toolforge_gateway import config, service
@@ -62,7 +62,23 @@ def makeService(options: Options) -> IService:
     except ConfigurationError as error:
         _give_up("\n".join(map(str, error.complaints)))
     reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
-    return gateway
+    started = _Started()
+    gateway.setServiceParent(started)
+    return started
+
+
+class _Started(MultiService):
+    """Has twistd say in one line why the gateway cannot listen, and exit 1."""
+
+    def privilegedStartService(self) -> None:
+        """See `IService`."""
+        try:
+            super().privilegedStartService()
+        except service.CannotListen:
+            # Where a port is taken, a traceback helps nobody.  Exiting here would leave a
+            # twistd that is to run in the background waiting for itself.
+            sys.tracebacklimit = 0
+            raise
 
 
 def _stop_well_on_sigterm(reactor: Any) -> None:

@@ -104,11 +104,12 @@ class OwnPages(Stage):
         self.assertTrue(answer.startswith(head + b"HTTP/1.1 200 OK\r\n"))
 
     async def test_other_methods(self):
-        """Our pages are for reading."""
+        """Our pages are for reading, and say so in the shape of all refusals."""
         answer = await self.ask(
-            b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", b"\r\n\r\n"
+            b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", b"}\n"
         )
-        self.assertTrue(answer.startswith(b"HTTP/1.1 405 "), answer)
+        self.assertEqual(refused(answer), (405, "read-only-page"))
+        self.assertIn(b"\r\nAllow: GET, HEAD\r\n", answer)
 
     async def test_unknown(self):
         """Any other path is a 404 that says what a path looks like."""

@@ -34,6 +34,10 @@ class State(Resource):
 
 
 class _QuietSite(Site):
+    def logPrefix(self) -> str:
+        """What twistd's log says is "starting on" the port."""
+        return "toolforge-gateway operations"
+
     def log(self, request: Any) -> None:
         """A probe every few seconds is no news."""
 

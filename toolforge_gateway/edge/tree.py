@@ -25,6 +25,8 @@ NOT_FOUND = Refusal(
     "there is no API at this path; the path begins with the API's name, like /jobs/v1/...",
 )
 
+READ_ONLY = Refusal(405, "read-only-page", "this page can only be read: ask for it by GET")
+
 
 class Plain(Resource):
     """A page of plain text, the same for everyone.
@@ -41,11 +43,11 @@ class Plain(Resource):
     def getChild(self, path: bytes, request: Any) -> Resource:
         return NotFound()
 
-    def render_GET(self, request: Any) -> bytes:
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        request.setHeader(b"cache-control", b"no-store")
-        request.setHeader(b"x-content-type-options", b"nosniff")
-        return self._text().encode()
+    def render(self, request: Any) -> bytes:
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader(b"allow", b"GET, HEAD")
+            return _refuse(request, READ_ONLY)
+        return _answer(request, b"text/plain; charset=utf-8", self._text().encode())
 
 
 class NotFound(Resource):
@@ -57,12 +59,24 @@ class NotFound(Resource):
         return self
 
     def render(self, request: Any) -> bytes:
-        request_id = (request.getHeader(b"x-request-id") or b"").decode("latin-1")
-        request.setResponseCode(NOT_FOUND.status)
-        request.setHeader(b"content-type", b"application/json")
-        request.setHeader(b"cache-control", b"no-store")
-        request.setHeader(b"x-content-type-options", b"nosniff")
-        return refusals.body(NOT_FOUND, request_id)
+        return _refuse(request, NOT_FOUND)
+
+
+def _refuse(request: Any, refusal: Refusal) -> bytes:
+    request_id = (request.getHeader(b"x-request-id") or b"").decode("latin-1")
+    request.setResponseCode(refusal.status)
+    return _answer(request, b"application/json", refusals.body(refusal, request_id))
+
+
+def _answer(request: Any, content_type: bytes, body: bytes) -> bytes:
+    request.setHeader(b"content-type", content_type)
+    request.setHeader(b"cache-control", b"no-store")
+    request.setHeader(b"x-content-type-options", b"nosniff")
+    if request.method == b"HEAD":
+        # A body would be left out by `twisted.web`, but with a line in the log.
+        request.setHeader(b"content-length", b"%d" % len(body))
+        return b""
+    return body
 
 
 def build_tree(backends: Iterable[ReverseProxyResource]) -> Resource:
