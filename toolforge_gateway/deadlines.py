@@ -12,6 +12,9 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+log = Logger()
 
 RESOLUTION = 0.25
 """Seconds between two sweeps."""
@@ -61,4 +64,8 @@ class Deadlines:
             # An earlier callback of this sweep may have moved the deadline.
             if watched.deadline is not None and watched.deadline <= now:
                 watched.deadline = None
-                watched.deadline_passed()
+                try:
+                    watched.deadline_passed()
+                except Exception:
+                    # One that breaks must not take all others' deadlines away.
+                    log.failure("a deadline could not be kept")
