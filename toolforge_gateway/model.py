@@ -9,6 +9,7 @@ POSIX seconds (float), durations seconds, sizes bytes.
 from __future__ import annotations
 
 import enum
+import math
 import re
 from ipaddress import IPv4Address, IPv6Address
 
@@ -62,6 +63,9 @@ class Certificate:
     not_after: float
     fingerprint: str
     """SHA-256 of the DER form, lower-case hex."""
+    list_until: float = math.inf
+    """When the revocation list that it was looked up in runs out; from then on
+    nobody knows whether it is still good."""
 
 
 @attrs.frozen

@@ -134,6 +134,8 @@ class Caller:
         if self._certificate is not None:
             self._not_before = self._certificate.not_before
             self._not_after = self._certificate.not_after
+            if self._certificate.list_until <= self._not_after:
+                self._not_after = math.nextafter(self._certificate.list_until, -math.inf)
         self._per_request: tuple[Authenticator, ...] = ()
         self._verdict: Answer = None
         self._settled: Identity | None = None
@@ -147,17 +149,30 @@ class Caller:
         :param now: POSIX seconds.
         :return: None when `for_request` has to be asked.
         :raise BadEvidence: 403 `certificate-expired`: the certificate is not
-            in date any more, or not yet.  Also before `for_request` this is
-            the check to make, since a connection can outlive a certificate.
+            in date any more, or not yet; `revocation-list-expired`: nobody
+            knows whether it was revoked.  Also before `for_request` this is
+            the check to make, since a connection can outlive both.
         """
         if not self._not_before <= now <= self._not_after:
-            raise BadEvidence(
+            raise self._out_of_date(now)
+        return self._settled
+
+    def _out_of_date(self, now: float) -> BadEvidence:
+        assert self._certificate is not None, "without one there are no dates"
+        if self._not_before <= now <= self._certificate.not_after:
+            return BadEvidence(
                 403,
-                "certificate-expired",
-                "your certificate is not in date now; ask for a new one",
+                "revocation-list-expired",
+                "the revocation list of your certificate's CA has run out;"
+                " tell the operators of this service",
                 close=True,
             )
-        return self._settled
+        return BadEvidence(
+            403,
+            "certificate-expired",
+            "your certificate is not in date now; ask for a new one",
+            close=True,
+        )
 
     def for_request(self, evidence: Evidence) -> Identity | Deferred[Identity]:
         """Who sends this request; `model.ANONYMOUS` for nobody.

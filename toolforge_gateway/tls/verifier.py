@@ -6,6 +6,7 @@ ended as a TLS alert, and no word of HTTP was spoken.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import attrs
@@ -61,8 +62,9 @@ class ClientVerifier:
         if anchor is None:
             raise refused("certificate-unverified", "your certificate could not be verified")
         facts = self.facts.of(chain[0])
+        list_until = math.inf
         if anchor.needs_list:
-            self._check_revocation(anchor, facts.serial, direct=len(chain) == 2)
+            list_until = self._check_revocation(anchor, facts.serial, direct=len(chain) == 2)
         return Certificate(
             subject=facts.subject,
             client_ca=anchor.client_ca,
@@ -75,10 +77,14 @@ class ClientVerifier:
                 *(not_after(each.to_cryptography()) for each in chain[1:-1]),
             ),
             fingerprint=facts.fingerprint,
+            list_until=list_until,
         )
 
-    def _check_revocation(self, anchor: Anchor, serial: int, direct: bool) -> None:
-        """Ask the CA's list, which knows only what the CA itself has signed."""
+    def _check_revocation(self, anchor: Anchor, serial: int, direct: bool) -> float:
+        """Ask the CA's list, which knows only what the CA itself has signed.
+
+        :return: when that answer ends, POSIX seconds.
+        """
         revoked = anchor.revoked
         if revoked is None or not direct:
             raise refused(
@@ -95,3 +101,4 @@ class ClientVerifier:
             raise refused(
                 "certificate-revoked", "your certificate was revoked; have a new one issued"
             )
+        return revoked.next_update
