@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from tests.relay.ends import Backend, BackendConnection, End
+from tests.relay.ends import BackendConnection, End
 from tests.relay.stage import Stage
 
 PATH = b"/jobs/v1/tool/tf-test/jobs"
@@ -220,6 +220,13 @@ class TableCase(Stage):
         tool = b"tf-test" if case.certificate else None
         self.assertEqual(self.seen(probe), arriving(target=b"/v1/tool/tf-test/probe", tool=tool))
         client.transport.abortConnection()
+
+    async def answered(self, client: End, heads_only: bool = False) -> bytes:
+        """The first answer that this client gets, final or not, or what it had when it was gone."""
+        await client.until(
+            lambda: bool(answers(client.received, heads_only)) or client.lost is not None
+        )
+        return client.received
 
     def seen(self, received: bytes) -> bytes:
         """A request at the backend, without what is random."""

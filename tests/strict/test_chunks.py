@@ -9,23 +9,27 @@ END = b"0\r\n\r\n"
 HEAD = arriving(method=b"POST", framing=CHUNKED)
 
 BAD_SIZES = [
-    b"", b" ", b"+5", b"-5", b"-0", b"0x5", b"0X5", b"x5", b"5h", b"5x", b" 5", b"\t5", b"5 ", b"5\t",
+    b"", b" ", b"+5", b"-5", b"-0", b"0x5", b"0X5", b"x5", b"5h", b"5x", b" 5", b"\t5", b"5 ",
+    b"5\t",
     b"5 \t ", b"5 ;a", b"5\t;a", b"5,", b"5,5", b"5 5", b"5_0", b"0_5", b"5.0", b"5-", b"$5",
     b"#5", b"'5'", b'"5"', b"(5)", b"five", b"g", b"\\x35", b"%35", b"\xef\xbc\x95", b"\xd9\xa5",
     b"5\x00", b"\x005", b"5\x0b", b"\x0b5", b"5\x0c", b"5\xa0", b"\xa05", b"5\x7f", b"5\x85",
     b"5\r", b"5\n", b"\r5", b"\n5", b"5\n;", b"5\r;a", b"0" * 16 + b"5", b"0" * 400 + b"5",
     b"10000000000000005", b"8000000000000000", b"8000000000000005", b"FFFFFFFFFFFFFFFF",
     b"ffffffffffffffff", b"FFFFFFFFFFFFFFFFF", b"1" + b"0" * 31 + b"5", b"5:", b"5=", b"5;",
-    b"5; ", b"5;;a", b"5;=", b"5;=b", b"5;a=", b"5; =b", b'5;a="b', b'5;a=b"', b'5;a="b"c', b"5;a=b c",
+    b"5; ", b"5;;a", b"5;=", b"5;=b", b"5;a=", b"5; =b", b'5;a="b', b'5;a=b"', b'5;a="b"c',
+    b"5;a=b c",
     b"5;a b", b"5;a=\x00", b"5;a=\x01", b"5;\x7f", b"5;a=\x1b[31m", b"5;a\rb", b"5;a\nb", b"5;a=\r",
-    b"5;a=\n", b"5;(a)", b"5;a,b", b"5;a=b,c", b"5;a=b;", b'5;"a"', b"5;a\xff", b"5;a={}", b"chunked",
+    b"5;a=\n", b"5;(a)", b"5;a,b", b"5;a=b,c", b"5;a=b;", b'5;"a"', b"5;a\xff", b"5;a={}",
+    b"chunked",
     b"HTTP/1.1 200 OK", b"GET / HTTP/1.1",
 ]  # fmt: skip
 """Before `\\r\\nhello`."""
 
 GOOD_SIZES = [
     b"5", b"05", b"00000005", b"0" * 15 + b"5", b"5;a", b"5;a=b", b'5;a="b"', b'5;a="b;c=d"',
-    b'5;a="\\""', b"5;a;b;c", b"5;a=b;c=d", b"5;a = b", b"5; a=b", b"5;a ;b", b'5;a="\xe4"', b'5;a=""',
+    b'5;a="\\""', b"5;a;b;c", b"5;a=b;c=d", b"5;a = b", b"5; a=b", b"5;a ;b", b'5;a="\xe4"',
+    b'5;a=""',
     b"5;" + b"a" * 4000,
 ]  # fmt: skip
 
@@ -39,7 +43,8 @@ BAD_DATA = [
 
 BAD_LAST = [
     b"0\n\r\n", b"0\r\n\n", b"0\n\n", b"0\r\r\n\r\n", b"0\r\n\r\r\n", b" 0\r\n\r\n", b"0 \r\n\r\n",
-    b"00x\r\n\r\n", b"-0\r\n\r\n", b"+0\r\n\r\n", b"0x0\r\n\r\n", b"0" * 17 + b"\r\n\r\n", b"0;\r\n\r\n",
+    b"00x\r\n\r\n", b"-0\r\n\r\n", b"+0\r\n\r\n", b"0x0\r\n\r\n", b"0" * 17 + b"\r\n\r\n",
+    b"0;\r\n\r\n",
     b"0\x00\r\n\r\n", b"0\r\n\x00\r\n", b"o\r\n\r\n", b"\r\n\r\n", b"0.\r\n\r\n", b"0\r\n \r\n\r\n",
 ]  # fmt: skip
 

@@ -56,7 +56,8 @@ BAD_ENDS = [
     b"GET %b HTTP/1.1\r\nX: a\rb\r\n" + HOST + b"\r\n", b"GET\n%b\nHTTP/1.1\r\n" + HOST + b"\r\n",
     b"GET %b HTTP/1.1\r\nX: a\nb: c\r\n" + HOST + b"\r\n", b"GET\r%b HTTP/1.1\r\n" + HOST + b"\r\n",
     b"GET %b HTTP/1.1\r\nX: a\n" + HOST + b"\r\n", b"GET %b HTTP/1.1\r\nX: a\r" + HOST + b"\r\n",
-    b"GET %b HTTP/1.1\r\nX\n: a\r\n" + HOST + b"\r\n", b"GET %b HTTP/1.1\r\nX\r: a\r\n" + HOST + b"\r\n",
+    b"GET %b HTTP/1.1\r\nX\n: a\r\n" + HOST + b"\r\n",
+    b"GET %b HTTP/1.1\r\nX\r: a\r\n" + HOST + b"\r\n",
     b"GET %b HTTP/1.1\r\n" + HOST + b"X: a\n\r\n", b"GET %b HTTP/1.1\r\n" + HOST + b"\r\r\n",
     b"GET %b\nHTTP/1.1\r\n" + HOST + b"\r\n", b"\nGET %b HTTP/1.1\r\n" + HOST + b"\r\n",
     b"\rGET %b HTTP/1.1\r\n" + HOST + b"\r\n", b"\r\rGET %b HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -96,9 +97,12 @@ GOOD_FIELDS = [
 
 BAD_HOSTS = [
     b"", b"a b", b"a\tb", b"a,b", b"a, b", b"a/b", b"/", b"user@a", b"user:secret@a", b"a:", b"a:b",
-    b"a:0", b"a:00", b"a:65536", b"a:99999", b"a:-1", b"a:+80", b"a:80:80", b"a:80 ,b", b":", b":80",
-    b"a:8 0", b"[::1", b"::1", b"::1]", b"[::1]x", b"[::1]:", b"[::1]:0", b"[g::1]", b"[::1%25eth0]",
-    b"[::1%eth0]", b"[v1.x]", b"[]", b"[127.0.0.1]", b"[::1]:80:80", b"a%41", b"%6c", b"a?b", b"a#b",
+    b"a:0", b"a:00", b"a:65536", b"a:99999", b"a:-1", b"a:+80", b"a:80:80", b"a:80 ,b", b":",
+    b":80",
+    b"a:8 0", b"[::1", b"::1", b"::1]", b"[::1]x", b"[::1]:", b"[::1]:0", b"[g::1]",
+    b"[::1%25eth0]",
+    b"[::1%eth0]", b"[v1.x]", b"[]", b"[127.0.0.1]", b"[::1]:80:80", b"a%41", b"%6c", b"a?b",
+    b"a#b",
     b"a\\b", b"<a>", b'"a"', b"'a'", b"a'b", b"(a)", b"a;b", b"a=b", b"a&b", b"a|b", b"a^b", b"a`b",
     b"{a}", b"a!", b"a$", b"a~", b"a*", b"*", b"*.a", b"\xe4", b"a\xff", b"\xef\xbc\xa1",
     b"..", b".", b".a", b"a..b", b"a..", b"http://a", b"//a", b"-a b", b"a\xa0", b"a\xc2\xa0",
@@ -107,7 +111,8 @@ BAD_HOSTS = [
 
 GOOD_HOSTS = [
     b"localhost", b"LocalHost", b"localhost:8443", b"localhost.", b"127.0.0.1", b"127.0.0.1:1",
-    b"[::1]", b"[::1]:8443", b"[2001:db8::192.0.2.1]", b"api.svc.tools.eqiad1.wikimedia.cloud:30003",
+    b"[::1]", b"[::1]:8443", b"[2001:db8::192.0.2.1]",
+    b"api.svc.tools.eqiad1.wikimedia.cloud:30003",
     b"xn--nxasmq6b.example", b"a_b.example", b"1", b"a:65535",
 ]  # fmt: skip
 
@@ -138,8 +143,7 @@ class Heads(TableCase):
     async def test_methods(self):
         """A method is a token without small letters, and neither CONNECT nor TRACE."""
         await self.judge(
-            refusing(name, request(method=method) + SMUGGLED)
-            for name, method in named(BAD_METHODS)
+            refusing(name, request(method=method) + SMUGGLED) for name, method in named(BAD_METHODS)
         )
         await self.judge(
             Case(name, request(method=method), arrives=(arriving(method=method),))
@@ -148,9 +152,7 @@ class Heads(TableCase):
 
     async def test_line_ends(self):
         """Lines end in CR LF, and neither of the two is anywhere else."""
-        await self.judge(
-            refusing(name, form % PATH + SMUGGLED) for name, form in named(BAD_ENDS)
-        )
+        await self.judge(refusing(name, form % PATH + SMUGGLED) for name, form in named(BAD_ENDS))
 
     async def test_other_protocols(self):
         """What is no HTTP/1.1 is refused at once, and the connection ends."""
@@ -214,7 +216,11 @@ class Heads(TableCase):
     async def test_expectations(self):
         """100-continue is the only expectation, once."""
         rows = [b"Expect:", b"Expect: x", b"Expect: 100-continue, 100-continue"]
-        rows += [b"Expect: 100-continue\r\nExpect: 100-continue", b"Expect: 100", b"Expect: 100-continue;x"]
+        rows += [
+            b"Expect: 100-continue\r\nExpect: 100-continue",
+            b"Expect: 100",
+            b"Expect: 100-continue;x",
+        ]
         await self.judge(
             refusing(name, request(line) + SMUGGLED, 417) for name, line in named(rows)
         )
@@ -223,7 +229,11 @@ class Heads(TableCase):
         """Cut into single bytes, everything is read as it is in one piece."""
         good = [request(b"X: y"), b"\r\n" + request(), request(method=b"PUT")]
         bad = [request(b"X : y"), request(b"X: a\rb"), b"\r\n\r\n" + request(), request(b" X: y")]
-        bad += [request(b"X: a\x00b"), request(target=b"/jobs/../x"), request(b"Content-Length: +1")]
+        bad += [
+            request(b"X: a\x00b"),
+            request(target=b"/jobs/../x"),
+            request(b"Content-Length: +1"),
+        ]
         for sent in good:
             self.assertEqual((await self.dribbled(sent)).partition(b"\r\n")[0], b"HTTP/1.1 200 OK")
         for sent in bad:

@@ -11,9 +11,11 @@ CLAIMS = [
     b"X-Forwarded-Proto", b"X-Forwarded-Port", b"X-Forwarded-Prefix", b"X-Forwarded-Server",
     b"X-Forwarded-User", b"X-Forwarded-Groups", b"X-Forwarded-Email", b"X-Forwarded-Client-Cert",
     b"X-Forwarded-Anything", b"X-Real-IP", b"X-Original-URL", b"X-Original-URI", b"X-Original-Host",
-    b"X-Original-Method", b"X-Rewrite-URL", b"X-Remote-User", b"X-Remote-Group", b"X-Remote-Extra-Scopes",
+    b"X-Original-Method", b"X-Rewrite-URL", b"X-Remote-User", b"X-Remote-Group",
+    b"X-Remote-Extra-Scopes",
     b"X-SSL-Client-Verify", b"X-SSL-Client-DN", b"X-SSL-Anything", b"ssl-client-subject-dn",
-    b"ssl-client-verify", b"ssl-client-cert", b"X-Request-ID", b"Impersonate-User", b"Impersonate-Group",
+    b"ssl-client-verify", b"ssl-client-cert", b"X-Request-ID", b"Impersonate-User",
+    b"Impersonate-Group",
 ]  # fmt: skip
 
 ALIASES = [b"_", b".", b"~", b"!", b"#", b"$", b"%", b"&", b"'", b"*", b"+", b"^", b"`", b"|"]
@@ -21,7 +23,8 @@ ALIASES = [b"_", b".", b"~", b"!", b"#", b"$", b"%", b"&", b"'", b"*", b"+", b"^
 
 PASSING = [
     b"X-Toolforge-Trace: 1", b"X_Other: 1", b"X-Toolforge: 1", b"X-Toolforge-Tools: 1",
-    b"X-Toolforge-Username: 1", b"XToolforge-Tool: 1", b"X-ToolforgeTool: 1", b"My-X-Toolforge-Tool: 1",
+    b"X-Toolforge-Username: 1", b"XToolforge-Tool: 1", b"X-ToolforgeTool: 1",
+    b"My-X-Toolforge-Tool: 1",
     b"X-Toolforge-Tool-Name: 1", b"XForwarded-For: 1", b"X-ForwardedFor: 1", b"Real-IP: 1",
     b"X-Original: 1", b"X-Remotely: 1", b"SSL-Clients: 1", b"X-Request-Identity: 1",
     b"User: victim", b"Tool: victim", b"From: victim@example", b"X-Impersonate: 1", b"Accept: */*",
@@ -36,15 +39,21 @@ CONNECTION_KEEPS = [
 
 HOP_BY_HOP = [
     b"Keep-Alive: timeout=5", b"Proxy-Connection: keep-alive", b"Proxy-Authorization: Basic x",
-    b"Proxy-Authenticate: x", b"Proxy: http://evil/", b"TE: trailers", b"TE: chunked", b"Trailer: X",
-    b"Upgrade: websocket", b"Upgrade: h2c", b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAA",
+    b"Proxy-Authenticate: x", b"Proxy: http://evil/", b"TE: trailers", b"TE: chunked",
+    b"Trailer: X",
+    b"Upgrade: websocket", b"Upgrade: h2c",
+    b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAA",
     b"Upgrade_: x\r\nUpgrade: TLS/1.0", b"Connection: X-Hop\r\nX-Hop: 1", b"Connection: keep-alive",
     b"X-Hop: 1\r\nConnection: x-HOP", b"Authorization: Bearer x", b"authorization: Basic x",
     b"Cookie: a=b", b"COOKIE: a=b", b"Proxy_Authorization: x", b"Keep.Alive: 1", b"T+E: 1",
 ]  # fmt: skip
 """Dropped; `Upgrade_` and `T+E` are somebody else's and are taken out below."""
 
-METHOD_CLAIMS = [b"X-HTTP-Method-Override: DELETE", b"X-HTTP-Method: PUT", b"X-Method-Override: PUT"]
+METHOD_CLAIMS = [
+    b"X-HTTP-Method-Override: DELETE",
+    b"X-HTTP-Method: PUT",
+    b"X-Method-Override: PUT",
+]
 
 
 def spellings(name: bytes) -> Iterator[bytes]:
@@ -152,7 +161,12 @@ class TrustedHop(TableCase):
             for line in expected:
                 self.assertIn(line, fields, said)
             names = [line.partition(b":")[0].lower() for line in fields]
-            for name in (b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id", b"x-toolforge-tool"):
+            for name in (
+                b"x-forwarded-for",
+                b"x-forwarded-proto",
+                b"x-request-id",
+                b"x-toolforge-tool",
+            ):
                 self.assertEqual(names.count(name), 1, said)
 
     async def test_words(self):

@@ -82,7 +82,8 @@ MISSPELT = [
 
 BAD_NAMES = [
     b" Transfer-Encoding", b"\tTransfer-Encoding", b"Transfer-Encoding ", b"Transfer-Encoding\t",
-    b"Transfer Encoding", b"Transfer-\xc4ncoding", b"Transf\x82r-Encoding", b"Transfer-Encoding\xff",
+    b"Transfer Encoding", b"Transfer-\xc4ncoding", b"Transf\x82r-Encoding",
+    b"Transfer-Encoding\xff",
     b"\xa0Transfer-Encoding", b"Content-Length ", b"Content-Length\t", b" Content-Length",
     b"Content Length", b"Content-Length\xc3\x9f", b"Content-Length\xff", b"Content-Length=",
     b"(Content-Length)", b'"Content-Length"', b"Transfer-Encoding,", b"Transfer-Encoding;",
@@ -192,9 +193,13 @@ class Lengths(TableCase):
                 Case("two", request() * 2, (200,) * 2, (get,) * 2),
                 Case("ten", request() * 10, (200,) * 10, (get,) * 10),
                 Case("length", post(LENGTH) + request(), (200,) * 2, (by_length, get)),
-                Case("chunks", post(CHUNKED, body=CHUNKS) + request(), (200,) * 2, (by_chunks, get)),
+                Case(
+                    "chunks", post(CHUNKED, body=CHUNKS) + request(), (200,) * 2, (by_chunks, get)
+                ),
                 Case("no body", post(body=b"") + request(), (200,) * 2, (bodyless, get)),
-                Case("blank line", post(LENGTH) + b"\r\n" + request(), (200,) * 2, (by_length, get)),
+                Case(
+                    "blank line", post(LENGTH) + b"\r\n" + request(), (200,) * 2, (by_length, get)
+                ),
                 Case(
                     "two blank lines",
                     request() + b"\r\n\r\n" + SMUGGLED,

@@ -45,7 +45,8 @@ ENDLESS = [
     ("chunk size", CHUNKED_HEAD, b"0" * 997, 400, "bad-chunk", 8192),
     ("chunk extension", CHUNKED_HEAD + b"5;", b"a" * 997, 400, "chunk-extensions-too-large", 12000),
     ("quoted extension", CHUNKED_HEAD + b'5;a="', b"a" * 997, 400, None, 12000),
-    ("extensions", CHUNKED_HEAD, b"1;%b\r\na\r\n" % (b"b" * 990), 400, "chunk-extensions-too-large", 50000),
+    ("extensions", CHUNKED_HEAD, b"1;%b\r\na\r\n" % (b"b" * 990), 400, "chunk-extensions-too-large",
+    50000),
     ("trailer", CHUNKED_HEAD + b"0\r\nX: ", b"a" * 997, 431, "trailers-too-large", 12000),
     ("trailer name", CHUNKED_HEAD + b"0\r\n", b"a" * 997, 431, "trailers-too-large", 12000),
     ("trailers", CHUNKED_HEAD + b"0\r\n", b"X: y\r\n" * 50, 431, "trailers-too-large", 12000),
@@ -107,7 +108,7 @@ class Endlessness(TableCase):
         for name, first, then, wanted, word, most in ENDLESS:
             client = await self.client()
             flood = Endless(client, beginning(first, then))
-            await client.until(lambda: bool(answers(client.received)))
+            await self.answered(client)
             await client.closed()
             flood.pauseProducing()
             (answer,) = answers(client.received)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 
-from twisted.internet.task import deferLater
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher, textFileLogObserver
 
-from tests.strict.table import PATH, Recorder, TableCase, answers, request, status
+from tests.strict.table import PATH, Recorder, TableCase, request, status
 
 SECRET = b"7h3-s3cr3t"
 UUID = b"0a1b2c3d-0000-4000-8000-7ec237ec2370"
@@ -22,7 +22,8 @@ SECRETIVE = [
     request(target=PATH + b"?x[token]=" + SECRET), request(target=PATH + b"??token=" + SECRET),
     request(target=PATH + b";token=" + SECRET), request(target=PATH + b"&token=" + SECRET),
     request(target=PATH + b"%3ftoken=" + SECRET), request(target=PATH + b"%3Ftoken%3d" + SECRET),
-    request(target=PATH + b"%3ftoken%3D" + SECRET + b"/x"), request(target=PATH + b"/token=" + SECRET),
+    request(target=PATH + b"%3ftoken%3D" + SECRET + b"/x"),
+    request(target=PATH + b"/token=" + SECRET),
     request(target=b"/healthz?token=" + SECRET), request(target=b"/?token=" + SECRET),
     request(target=b"/nowhere?token=" + SECRET), request(target=b"/jobs?token=" + SECRET),
     request(target=b"/jobs/v1/tool/victim?token=" + SECRET), request(target=b"*?token=" + SECRET),
@@ -31,7 +32,8 @@ SECRETIVE = [
     request(target=b"https://localhost" + PATH + b"?token=" + SECRET),
     request(target=b"/jobs/../x?token=" + SECRET), request(target=b"//x?token=" + SECRET),
     request(target=b"https://user:" + SECRET + b"@localhost/"), b"token=" + SECRET + b"\r\n\r\n",
-    b"GET " + PATH + b"?token=" + SECRET + b"\r\n\r\n", b"GET " + PATH + b"?token=" + SECRET + b"\n",
+    b"GET " + PATH + b"?token=" + SECRET + b"\r\n\r\n",
+    b"GET " + PATH + b"?token=" + SECRET + b"\n",
     request(target=PATH + b"?token=" + SECRET + b" HTTP/1.1 x"),
     request(target=PATH + b"?token=" + SECRET + b"a" * 9000),
     request(host=b"Host: " + SECRET + b"@localhost"), request(host=b"Host: a/" + SECRET),
@@ -54,16 +56,23 @@ SECRETIVE = [
 ]  # fmt: skip
 
 INJECTING = [
-    request(target=PATH + b"%0d%0afake"), request(target=PATH + b"%1b%5b31m"), request(target=PATH + b"%00"),
+    request(target=PATH + b"%0d%0afake"), request(target=PATH + b"%1b%5b31m"),
+    request(target=PATH + b"%00"),
     request(target=PATH + b'/%22,%22status%22:200'), request(target=PATH + b"/%5cn"),
-    request(target=PATH + b"/%e2%80%a8"), request(target=PATH + b"/%c2%9b31m"), request(target=PATH + b"/%3cscript%3e"),
-    request(target=PATH + b"/'\""), request(target=PATH + b"/${jndi:ldap://x}"), request(target=PATH + b"/$(id)"),
-    request(target=PATH + b"/%7b%7d"), request(target=PATH + b"/{request_id}"), request(target=PATH + b"/%25s%25n%25d"),
-    request(target=PATH + b"/%c3%a4"), request(method=b"G'T"), request(method=b"%S%N"), request(method=b"{}"),
+    request(target=PATH + b"/%e2%80%a8"), request(target=PATH + b"/%c2%9b31m"),
+    request(target=PATH + b"/%3cscript%3e"),
+    request(target=PATH + b"/'\""), request(target=PATH + b"/${jndi:ldap://x}"),
+    request(target=PATH + b"/$(id)"),
+    request(target=PATH + b"/%7b%7d"), request(target=PATH + b"/{request_id}"),
+    request(target=PATH + b"/%25s%25n%25d"),
+    request(target=PATH + b"/%c3%a4"), request(method=b"G'T"), request(method=b"%S%N"),
+    request(method=b"{}"),
     request(method=b"A" * 3000), request(target=PATH + b"/" + b"a" * 5000),
-    request(host=b"Host: a\x1b[31m"), request(host=b"Host: a\r\nfake"), request(host=b'Host: a","status":"200'),
+    request(host=b"Host: a\x1b[31m"), request(host=b"Host: a\r\nfake"),
+    request(host=b'Host: a","status":"200'),
     request(b"User-Agent: \x1b[31m"), request(b"X: a\nfake: b"), request(b"X-Request-ID: a\"b"),
-    request(b"X-Forwarded-For: \"};fake"), b"\x1b[31mGET / HTTP/1.1\r\n\r\n", b"fake\nlog\nline\n", b"\x00" * 50,
+    request(b"X-Forwarded-For: \"};fake"), b"\x1b[31mGET / HTTP/1.1\r\n\r\n", b"fake\nlog\nline\n",
+    b"\x00" * 50,
     b'{"time":"fake"}\r\n\r\n', b"%s%n{request_id}\r\n\r\n",
 ]  # fmt: skip
 
@@ -72,7 +81,8 @@ BACKEND_SAYS = [
     b"HTTP/1.1 302 Found\r\nLocation: /x?token=%b\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 307 %b\r\nContent-Location: ?token=%b\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nSet-Cookie: a=%b\r\nContent-Length: 0\r\n\r\n", b"%b\r\n\r\n",
-    b"HTTP/1.1 %b\r\n\r\n", b"HTTP/1.1 200 OK\r\n%b\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: %b\x00\r\n\r\n",
+    b"HTTP/1.1 %b\r\n\r\n", b"HTTP/1.1 200 OK\r\n%b\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX: %b\x00\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n", b"HTTP/1.1 101 %b\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n",
 ]  # fmt: skip
@@ -99,9 +109,7 @@ class Logs(TableCase):
             for certificate in certificates:
                 client = await self.client(certificate)
                 client.send(sent)
-                await client.until(
-                    lambda: bool(answers(client.received)) or client.lost is not None
-                )
+                await self.answered(client)
                 client.transport.abortConnection()
                 await client.closed()
         return len(rows) * len(certificates)
@@ -164,7 +172,7 @@ class Addresses(TableCase):
                 self.recorder.answer = answer
                 client = await self.client()
                 client.send(request())
-                await client.until(lambda: bool(answers(client.received)))
+                await self.answered(client)
                 self.assertEqual(status(client.received), 201)
                 self.assertNotIn(b"127.0.0.1", client.received)
                 self.assertNotIn(b"%d" % self.backend.number, client.received)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from twisted.internet import reactor, ssl
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import LoopingCall
 
 from tests.clients.stage import free_port, pki
+from tests.relay.ends import BackendConnection
 from tests.strict.table import TableCase, answers, reason, request, status
 from toolforge_gateway.demo.backends import backend_tls
 from toolforge_gateway.testing.pki import CLIENT, SERVER, Authority, Issued
@@ -76,6 +79,11 @@ def answering_yes() -> Factory:
     return factory
 
 
+def saying(what: bytes) -> Callable[[BackendConnection], None]:
+    """A script: this, and then silence."""
+    return lambda connection: connection.send(what)
+
+
 class Unreachable(TableCase):
     """A gateway with one backend for each way of not being there."""
 
@@ -87,7 +95,9 @@ class Unreachable(TableCase):
         for protocol in PROTOCOLS:
             factory = Factory.forProtocol(protocol)
             factory.noisy = False
-            self.open(protocol.__name__.lower(), reactor.listenTCP(0, factory, interface="127.0.0.1"))
+            self.open(
+                protocol.__name__.lower(), reactor.listenTCP(0, factory, interface="127.0.0.1")
+            )
         now = datetime.now(UTC)
         issue = self.backends.issue
         self.serve("good", issue([("CN", "x")], usages=[SERVER], names=[NAME]))
@@ -164,12 +174,15 @@ class Unreachable(TableCase):
             "client-only": (502, "backend-tls"),
             "expired": (502, "backend-tls"),
             "early": (502, "backend-tls"),
+            "wildcard": (502, "backend-tls"),
             "stranger": (502, "backend-tls"),
             "old": (502, "backend-tls"),
         }
         client = await self.client()
         for method in (b"GET", b"POST"):
             for name, outcome in expected.items():
+                if outcome[0] == 504 and method == b"POST":
+                    continue
                 target = f"/{name}/v1/tool/tf-test/x".encode("ascii")
                 started = reactor.seconds()
                 client.send(request(target=target, method=method))
@@ -188,16 +201,19 @@ class Silence(TableCase):
     async def test_silence(self):
         """A backend that is silent before its head is a 504, and after it a cut."""
         before = [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"garbage"]
-        after = [b"Content-Length: 9\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]
+        after = [
+            b"Content-Length: 9\r\n\r\nhello",
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        ]
         for said in before:
-            self.backend.script = lambda connection: connection.send(said)
+            self.backend.script = saying(said)
             client = await self.client()
             client.send(request(method=b"POST"))
             await client.until(b'"backend-timeout"')
             self.assertEqual(status(answers(client.received)[-1]), 504)
             await self.backend.connections[-1].closed()
         for said in after:
-            self.backend.script = lambda connection: connection.send(b"HTTP/1.1 200 OK\r\n" + said)
+            self.backend.script = saying(b"HTTP/1.1 200 OK\r\n" + said)
             client = await self.client()
             client.send(request())
             await client.closed()
@@ -207,8 +223,6 @@ class Silence(TableCase):
 
     async def test_drip(self):
         """A head that comes byte by byte is not in time because it still comes."""
-        from twisted.internet.task import LoopingCall
-
         head = iter(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000)
 
         def drip(connection):
