@@ -26,6 +26,7 @@ HELP = """\
 ./run demo --prepare   only write the throw-away keys that etc/gateway.yaml names
 ./run test [NAME ...]  the tests, with trial: all, or tests.http.test_head, or trial's options
 ./run bench [ARG ...]  this gateway beside nginx, HAProxy and Envoy; `--quick`, `--help`
+./run soak [ARG ...]   ten minutes of good, slow, broken and hostile clients; `--minutes 1`
 ./run lint             style and types
 ./run tox [ARG ...]    tests with Debian 12's and with the newest libraries, and the built wheel
 ./run help             this text
@@ -122,6 +123,11 @@ def _install_missing(wanted: Mapping[str, str], without: str) -> None:
         )
 
 
+def _soak(words: list[str]) -> int:
+    GATEWAY.ensure()
+    return _become([str(GATEWAY.program("python")), "-m", "soak", *words])
+
+
 def _bench(words: list[str]) -> int:
     GATEWAY.ensure()
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -181,6 +187,7 @@ def _become(command: list[str]) -> int:
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": _demo,
     "bench": _bench,
+    "soak": _soak,
     "test": _test,
     "lint": _lint,
     "tox": _tox,
