@@ -239,11 +239,19 @@ class ExplainTests(CommandLine):
         self.assertEqual(code, 1)
         self.assertIn("refused, 400", out)
 
+    def test_own_page(self) -> None:
+        """The gateway's own pages are open to everyone."""
+        for path in ("/", "/healthz"):
+            code, out = self.explain("GET", path)
+            self.assertEqual(code, 0, out)
+            self.assertIn("decision:      allowed, own-page", out)
+
     def test_no_backend(self) -> None:
         """A path of no backend is told as such."""
         code, out = self.explain("GET", "/nothing")
         self.assertEqual(code, 1)
-        self.assertIn("a page of the gateway's own, or 404", out)
+        self.assertIn("refused, 404 no-such-path", out)
+        self.assertIn("reason:", out)
 
     def test_foreign_authority(self) -> None:
         """A certificate of an unknown authority would end in the handshake."""

@@ -28,10 +28,10 @@ class Scripted:
     """
 
     name = "scripted"
-    headers: frozenset[str] = frozenset()
 
-    def __init__(self, depends_on: DependsOn):
+    def __init__(self, depends_on: DependsOn, headers: tuple[str, ...]):
         self.depends_on = depends_on
+        self.headers = frozenset(headers)
         self.questions: list[Question] = []
 
     def authenticate(self, evidence: Evidence) -> Deferred[Identity | None]:
@@ -68,7 +68,9 @@ class Factory:
     built: Scripted
 
     def create(self, options, context):
-        self.built = Scripted(DependsOn(options.text("depends_on", "request")))
+        self.built = Scripted(
+            DependsOn(options.text("depends_on", "request")), options.texts("headers")
+        )
         return self.built
 
 
@@ -79,6 +81,7 @@ class ScriptedStage(Stage):
     """A gateway that asks the scripted authenticator, and nobody else."""
 
     depends_on = "request"
+    headers: tuple[str, ...] = ()
 
     def setUp(self):
         twisted.plugins.__path__.append(PLUGINS)
@@ -86,7 +89,9 @@ class ScriptedStage(Stage):
         super().setUp()
 
     def authenticators(self) -> list[dict]:
-        return [{"kind": "scripted", "depends_on": self.depends_on}]
+        return [
+            {"kind": "scripted", "depends_on": self.depends_on, "headers": list(self.headers)}
+        ]
 
     @property
     def questions(self) -> list[Question]:

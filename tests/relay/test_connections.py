@@ -219,6 +219,16 @@ class Proxied(Stage):
         self.assertIn(b"\r\nX-Forwarded-For: 203.0.113.5\r\n", self.backend.received)
         self.assertEqual(self.log()[0]["client"], "203.0.113.5")
 
+    async def test_version_2(self):
+        """So it is in version 2 of the header."""
+        addresses = bytes([203, 0, 113, 5, 127, 0, 0, 1]) + b"\x13\x88\x01\xbb"
+        client = await self.client(
+            header=b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + addresses
+        )
+        client.send(GET)
+        await client.until(b"\r\n\r\nok")
+        self.assertIn(b"\r\nX-Forwarded-For: 203.0.113.5\r\n", self.backend.received)
+
     async def test_missing(self):
         """A trusted peer without the header is not served."""
         client = await self.client()

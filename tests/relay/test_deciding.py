@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from tests.clients.stage import eventually
 from tests.relay.ends import OK, answering, silent
 from tests.relay.scripted import TOOL, ScriptedStage
 from tests.relay.stage import GET, refused
 from toolforge_gateway.errors import BadEvidence
+from toolforge_gateway.model import Evidence
 
 PUT = GET[:-2].replace(b"GET", b"PUT", 1)
 
@@ -122,6 +125,48 @@ class Request(ScriptedStage):
         self.assertTrue(received.endswith(b"\r\n\r\nok"))
         self.assertIn(b"\r\nConnection: close\r\n", received)
         await stopped
+
+
+class Seen(ScriptedStage):
+    """It wants to see some headers."""
+
+    headers = ("x-api-key", "cookie")
+
+    async def test_evidence(self):
+        """It sees the request, and of its fields those that it wants: also such as no backend is
+        ever sent."""
+        client = await self.client(None)
+        client.send(
+            GET[:-2].replace(b"/jobs HTTP", b"/jobs?a=%20&b HTTP")
+            + b"X-API-Key: k1\r\nAuthorization: Bearer x\r\ncookie: caf\xe9\r\nx-api-key: k2\r\n\r\n"
+        )
+        question = await self.asked()
+        self.assertEqual(
+            question.evidence,
+            Evidence(
+                certificate=None,
+                address=ip_address("127.0.0.1"),
+                method="GET",
+                path="/jobs/v1/tool/tf-test/jobs",
+                query="a=%20&b",
+                backend="jobs-api",
+                headers=(("x-api-key", "k1"), ("cookie", "caf\xe9"), ("x-api-key", "k2")),
+            ),
+        )
+        question.answer.callback(TOOL)
+        await client.until(b"\r\n\r\nok")
+        self.assertNotIn(b"caf", self.backend.received)
+
+    async def test_with_certificate(self):
+        """It sees the facts of a certificate, on each request."""
+        client = await self.client()
+        for count in (1, 2):
+            client.send(GET)
+            question = await self.asked(count)
+            self.assertEqual(question.evidence.certificate.client_ca, "kubernetes")
+            self.assertEqual(question.evidence.certificate.subject.values("CN"), ("tf-test",))
+            question.answer.callback(TOOL)
+            await client.until(lambda count=count: client.received.count(b"\r\n\r\nok") == count)
 
 
 class Never(ScriptedStage):

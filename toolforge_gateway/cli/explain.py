@@ -19,6 +19,7 @@ from toolforge_gateway import config, parts
 from toolforge_gateway.auth.explain import explain as explain_identity
 from toolforge_gateway.cli.certificate import HandshakeWouldFail, examine
 from toolforge_gateway.config.values import Backend, Configuration
+from toolforge_gateway.edge.tree import NOT_FOUND, is_own_page
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits, parse_request_head
 from toolforge_gateway.http.message import RequestHead
@@ -82,7 +83,10 @@ async def _explain(file: Path, question: Question, clock: IReactorTime) -> Expla
         target = check_target(head.target)
         backend = _route(configuration, target.path, lines)
         if backend is None:
-            return Explanation(tuple(lines), allowed=False)
+            if not is_own_page(target.path):
+                raise NOT_FOUND
+            lines.append(Line("decision", "allowed, own-page: it is open to everyone"))
+            return Explanation(tuple(lines), allowed=True)
         wanted = loaded.chain.headers
         evidence = Evidence(
             certificate=certificate,
@@ -156,7 +160,7 @@ def _route(configuration: Configuration, path: str, lines: list[Line]) -> Backen
     table = RouteTable({backend.path: backend for backend in configuration.backends})
     backend = table.find(path)
     if backend is None:
-        lines.append(Line("route", "none: a page of the gateway's own, or 404"))
+        lines.append(Line("route", "none: no backend's path is the beginning of this one"))
     else:
         below = path[len(backend.path) :] or "/"
         url = f"https://{backend.url.authority}{backend.url.base_path}{below}"

@@ -122,6 +122,12 @@ class Below(Resource):
         return self._rest.render(request)
 
 
+def is_own_page(path: str) -> bool:
+    """Whether a path is a page of the gateway itself, open to everyone."""
+    name = path.removeprefix("/").encode("utf-8")
+    return name in build_tree(()).children
+
+
 def compile_routes(root: Resource) -> RouteTable[ReverseProxyResource]:
     """The tree's backends by prefix, for one look-up instead of a traversal."""
     return RouteTable(dict(_walk(root, "")))
