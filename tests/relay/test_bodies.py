@@ -268,9 +268,10 @@ def unchunked(body: bytes) -> bytes:
 class Sender:
     """A producer that writes as much as its transport takes."""
 
-    def __init__(self, end, total: int):
+    def __init__(self, end, total: int, piece: bytes = b"x" * 65536):
         self._end = end
         self._total = total
+        self._piece = piece
         self._paused = False
         self._quiet = None
         self.taken = 0
@@ -293,8 +294,8 @@ class Sender:
     def resumeProducing(self) -> None:
         self._paused = False
         while not self._paused and self.taken < self._total:
-            self.taken += 65536
-            self._end.transport.write(b"x" * 65536)
+            self.taken += len(self._piece)
+            self._end.transport.write(self._piece)
         if self.taken >= self._total:
             self._end.transport.unregisterProducer()
 

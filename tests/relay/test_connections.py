@@ -10,6 +10,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.relay.ends import OK, answering, silent
 from tests.relay.stage import GET, Stage, refused
+from tests.relay.test_bodies import Sender
 
 
 class Kept(Stage):
@@ -85,6 +86,24 @@ class Kept(Stage):
         client.send(GET.replace(b"tf-test", b"other") + GET)
         received = await client.until(b"\r\n\r\nok")
         self.assertIn(b"foreign-tool", received)
+
+
+    async def test_ahead(self):
+        """What a client sends ahead of its turn waits with the client, not in memory, and is all
+        served in the end."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        sender = Sender(client, 48 * 1024 * 1024, GET.replace(b"tf-test", b"other") * 512)
+        sender.start()
+        await sender.stalled()
+        self.assertLess(sender.taken, 32 * 1024 * 1024)
+        self.assertEqual(client.total, 0)
+        upstream.send(OK)
+        await client.until(lambda: client.total > 100_000)
+        self.assertEqual(self.log()[0]["status"], 200)
+        self.assertEqual({line["reason"] for line in self.log()[1:]}, {"foreign-tool"})
 
 
 class Slow(Stage):
