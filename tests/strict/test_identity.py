@@ -71,18 +71,15 @@ def spellings(name: bytes) -> Iterator[bytes]:
 class Identity(TableCase):
     async def test_claims(self):
         """No spelling of a claim passes, with a certificate or without."""
-        values = [b"victim", b""]
         await self.judge(
             Case(
-                f"{spelling} {who}",
-                request(*(spelling + b": " + value for value in values)),
+                f"{name} {who}",
+                request(*(spelling + b": victim" for spelling in spellings(name))),
                 arrives=(arriving(tool=tool),),
                 certificate=who,
             )
             for name in CLAIMS
-            for spelling in spellings(name)
-            for who, tool in ((("tool-tf-test", b"tf-test"), (None, None)))
-            if who or spelling in (name, name.replace(b"-", b"_"))
+            for who, tool in (("tool-tf-test", b"tf-test"), (None, None))
         )
 
     async def test_everything_at_once(self):
