@@ -14,7 +14,7 @@ from benchmarks import plot, results, table
 from benchmarks.load.client import Load, build
 from benchmarks.measures import MEASURES, Measure, Sizes, Surroundings
 from benchmarks.peers import PEERS, Peer
-from benchmarks.processes import CannotRun
+from benchmarks.processes import CannotRun, raise_limit
 from benchmarks.results import Results
 from benchmarks.stage import Stage
 
@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     :return: the exit code: 0 fine, 1 something could not be measured, 2 used wrongly.
     """
     options = _parser().parse_args(argv)
+    raise_limit()
     try:
         with _folder(options.folder) as folder:
             return _run(options, folder)
@@ -70,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--folder", type=Path, help="an empty folder for configurations and logs, not removed"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=OUTPUT,
+        help="the folder for latest.json and latest.svg; default: benchmarks/results",
     )
     parser.add_argument(
         "--keep", action="store_true", help="also replace docs/benchmarks.json and .svg"
@@ -124,7 +131,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         if options.profile:
             from benchmarks.profile.report import profile
 
-            return profile(around)
+            return profile(around, options.only)
         for peer in peers:
             _say(f"starting {peer.name} on {peer.port}")
             peer.start()
@@ -143,7 +150,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         for peer in peers:
             peer.end()
         stage.end()
-    return _show(found, measures, peers, stage, keep=options.keep)
+    return _show(found, measures, peers, stage, options)
 
 
 def _peers(stage: Stage, wanted: Sequence[str] | None) -> list[Peer]:
@@ -187,20 +194,25 @@ def _measure(
 
 
 def _show(
-    found: Results, measures: Sequence[Measure], peers: Sequence[Peer], stage: Stage, *, keep: bool
+    found: Results,
+    measures: Sequence[Measure],
+    peers: Sequence[Peer],
+    stage: Stage,
+    options: argparse.Namespace,
 ) -> int:
     names = [peer.name for peer in peers]
-    found.write(OUTPUT / "latest.json")
+    output: Path = options.output
+    found.write(output / "latest.json")
     picture = plot.svg(found, measures, names)
-    (OUTPUT / "latest.svg").write_text(picture, encoding="utf-8")
-    if keep:
+    (output / "latest.svg").write_text(picture, encoding="utf-8")
+    if options.keep:
         found.write(KEPT / "benchmarks.json")
         (KEPT / "benchmarks.svg").write_text(picture, encoding="utf-8")
     print(table.markdown(table.turned(table.rows(found, measures, names))))
     print(
         f"\nMedians of {found.about['rounds']} rounds; × is the ratio to {peers[0].title}. Load "
         f"client in {found.about['load_client']}; * the load's CPU was full, not the proxy's.\n"
-        f"{OUTPUT / 'latest.json'} has every figure, latest.svg the chart."
+        f"{output / 'latest.json'} has every figure, latest.svg the chart."
     )
     if stage.load_cpu == stage.proxy_cpu:
         print("There is one CPU only: proxies shared it with the load.")

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 
 from benchmarks.load.client import Load, Report, Running
 from benchmarks.peers import Peer
-from benchmarks.processes import CannotRun, cpu_seconds
+from benchmarks.processes import CannotRun, cpu_seconds, raise_limit
 from benchmarks.stage import BIG, FOLLOW, SMALL, UPLOAD, Stage
 
 Figures = dict[str, float]
 """Names with their unit, such as `cpu_us`, and values."""
+TLS = "TLSv1.3"
+"""What every peer speaks on both sides; other versions cost something else."""
+DESCRIPTORS_EACH = 2.2
+"""For a caller, for its backend, and some to spare; `ulimit -Hn` bounds the crowd."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ def go(peer: Peer, around: Surroundings, client: Running) -> tuple[Report, Figur
             f"{peer.name}: {report.errors} of {report.requests + report.errors} requests failed, "
             f"the first one: {report.error}"
         )
+    if not report.tls.startswith(TLS):
+        raise CannotRun(f"{peer.name} speaks {report.tls}, and {TLS} is what is compared here")
     seconds = report.seconds
     return report, {
         "proxy_cpu_seconds": proxy_seconds,
@@ -100,8 +106,9 @@ def go(peer: Peer, around: Surroundings, client: Running) -> tuple[Report, Figur
 
 def keep_alive(peer: Peer, around: Surroundings) -> Figures:
     """Small answers over sixteen connections, the next request at once after each answer."""
-    options = {"connections": 16, "seconds": around.sizes.seconds}
-    with around.load.client("get", peer.port, f"/jobs{SMALL}", **options) as client:
+    with around.load.client(
+        "get", peer.port, f"/jobs{SMALL}", connections=16, seconds=around.sizes.seconds
+    ) as client:
         return go(peer, around, client)[1]
 
 
@@ -109,9 +116,13 @@ def new_connections(caller: str) -> Callable[[Peer, Surroundings], Figures]:
     """A measure of a whole handshake for each small request, eight at a time."""
 
     def run(peer: Peer, around: Surroundings) -> Figures:
-        options = {"connections": 8, "seconds": around.sizes.seconds}
         with around.load.client(
-            "connect", peer.port, f"/jobs{SMALL}", caller=caller, **options
+            "connect",
+            peer.port,
+            f"/jobs{SMALL}",
+            caller=caller,
+            connections=8,
+            seconds=around.sizes.seconds,
         ) as client:
             return go(peer, around, client)[1]
 
@@ -122,8 +133,14 @@ def transfer(path: str, up: bool) -> Callable[[Peer, Surroundings], Figures]:
     """A measure of large bodies, one after the other on one connection."""
 
     def run(peer: Peer, around: Surroundings) -> Figures:
-        options = {"count": around.sizes.transfers, "upload": around.stage.big if up else 0}
-        with around.load.client("transfer", peer.port, f"/jobs{path}", **options) as client:
+        upload = around.stage.big if up else 0
+        with around.load.client(
+            "transfer",
+            peer.port,
+            f"/jobs{path}",
+            count=around.sizes.transfers,
+            upload=upload,
+        ) as client:
             report, figures = go(peer, around, client)
         gigabytes = report.bytes / 1e9
         figures["cpu_s_per_gb"] = figures["proxy_cpu_seconds"] / gigabytes
@@ -135,8 +152,14 @@ def transfer(path: str, up: bool) -> Callable[[Peer, Surroundings], Figures]:
 
 def calm(peer: Peer, around: Surroundings) -> Figures:
     """Latency at 300 requests a second: what a caller waits for when nothing is full."""
-    options = {"connections": 16, "rate": 300, "seconds": around.sizes.seconds}
-    with around.load.client("rate", peer.port, f"/jobs{SMALL}", **options) as client:
+    with around.load.client(
+        "rate",
+        peer.port,
+        f"/jobs{SMALL}",
+        connections=16,
+        rate=300,
+        seconds=around.sizes.seconds,
+    ) as client:
         return go(peer, around, client)[1]
 
 
@@ -144,13 +167,12 @@ def held(mode: str, path: str, number: Callable[[Sizes], int]) -> Callable[..., 
     """A measure of the memory that connections hold while nothing moves on them."""
 
     def run(peer: Peer, around: Surroundings) -> Figures:
-        connections = number(around.sizes)
+        connections = min(number(around.sizes), int(raise_limit() / DESCRIPTORS_EACH))
         # One request first: what is loaded with the first use is no connection's.
         with around.load.client("transfer", peer.port, f"/jobs{SMALL}") as client:
             go(peer, around, client)
         before = peer.memory_bytes()
-        options = {"connections": connections}
-        with around.load.client(mode, peer.port, f"/jobs{path}", **options) as client:
+        with around.load.client(mode, peer.port, f"/jobs{path}", connections=connections) as client:
             if client.ready.errors:
                 raise CannotRun(f"{peer.name}: {client.ready.error}")
             time.sleep(min(1.0, around.sizes.seconds))  # what was in flight settles
@@ -169,8 +191,10 @@ def streams(peer: Peer, around: Surroundings) -> Figures:
     """Followed logs, a line a second each: how old a line is when it comes."""
     number = around.sizes.streams
     # Each brings a line within any second.
-    options = {"connections": number, "seconds": max(1.2, around.sizes.seconds)}
-    with around.load.client("streams", peer.port, f"/logs{FOLLOW}", **options) as client:
+    seconds = max(1.2, around.sizes.seconds)
+    with around.load.client(
+        "streams", peer.port, f"/logs{FOLLOW}", connections=number, seconds=seconds
+    ) as client:
         if client.ready.errors:
             raise CannotRun(f"{peer.name}: {client.ready.error}")
         report, figures = go(peer, around, client)
@@ -239,11 +263,11 @@ MEASURES = (
     ),
     Measure(
         "crowd",
-        "10,000 idle connections",
+        "crowd of idle connections",
         "mb_in_all",
         "MB",
         held("idle", SMALL, lambda sizes: sizes.crowd),
-        "kb_each",
+        "connections",
         fresh=True,
         repeated=False,
         only=frozenset({"nginx", "gateway"}),

@@ -16,6 +16,8 @@ from pathlib import Path
 PROC = Path("/proc")
 PATIENCE = 20.0
 """Seconds within which a program accepts connections, or has ended when told to."""
+FILES = 65_536
+"""Enough for ten thousand connections and as many to backends."""
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -32,7 +34,10 @@ class Program:
     :param cpu: the number of the CPU that it is kept on.
     :param log: the file that gets what it prints.
     :param environ: variables besides ours.
+    :cvar GRACE: seconds that it has to end by itself.
     """
+
+    GRACE = 5.0
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(5)
+            self.process.wait(self.GRACE)
         except subprocess.TimeoutExpired:
             for pid in [*tree([self.process.pid])]:
                 with contextlib.suppress(ProcessLookupError):
@@ -87,15 +92,25 @@ class Program:
 
 
 def _on_cpu(cpu: int) -> Callable[[], None]:
-    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-
     def prepare() -> None:
         os.sched_setaffinity(0, {cpu})
-        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         # However this run ends, what it started ends with it.
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     return prepare
+
+
+def raise_limit() -> int:
+    """Let us, and what we start, have as many files open as may be.
+
+    :return: how many that are.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, FILES), max(hard, FILES)))
+    except (OSError, ValueError):  # the hard limit is root's to raise, and not every root's
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def tree(roots: Sequence[int]) -> Iterator[int]:

@@ -22,7 +22,7 @@ UPLOAD = f"/v1/tool/{TOOL}/upload"
 FOLLOW = f"/v1/tool/{TOOL}/logs"
 
 _BACKEND = """
-daemon off; worker_processes 1; worker_rlimit_nofile 65536;
+daemon off; worker_processes 1;
 pid {folder}/backend.pid; error_log {folder}/backend-error.log;
 events {{ worker_connections 30000; }}
 http {{
@@ -33,6 +33,7 @@ http {{
   fastcgi_temp_path {folder}/b3; uwsgi_temp_path {folder}/b4; scgi_temp_path {folder}/b5;
   server {{
     listen 127.0.0.1:{port} ssl backlog=4096;
+    ssl_protocols TLSv1.3;
     ssl_certificate {pki}/backend.crt; ssl_certificate_key {pki}/backend.key;
     ssl_client_certificate {pki}/backend-ca.crt; ssl_verify_client on;
     location = {small} {{ return 200 '{answer}'; }}

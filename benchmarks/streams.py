@@ -34,6 +34,7 @@ async def follow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def serve(port: int, pki: Path) -> None:
     """Listen until the process is told to end."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=pki / "backend-ca.crt")
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(pki / "backend.crt", pki / "backend.key")
     server = await asyncio.start_server(follow, "127.0.0.1", port, ssl=context, backlog=4096)

@@ -12,7 +12,7 @@ _EXTRAS = {
     "mb_per_second": "{:,.0f} MB/s",
     "p99_us": "p99 {:,.0f}",
     "mb_in_all": "{:,.0f} MB",
-    "kb_each": "{:,.1f} kB each",
+    "connections": "{:,.0f} of them",
     "line_p99_ms": "p99 {:,.1f}",
 }
 

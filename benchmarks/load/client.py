@@ -23,6 +23,7 @@ class Report:
     """What a client says of a measurement."""
 
     requests: int
+    handshakes: int
     errors: int
     error: str
     """The first one's words."""

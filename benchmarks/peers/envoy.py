@@ -46,6 +46,8 @@ class Envoy(Peer):
     def _certificates(self, name: str, authorities: str) -> Tree:
         pki = self.stage.pki
         return {
+            # Towards backends it would stop at 1.2.
+            "tls_params": {"tls_maximum_protocol_version": "TLSv1_3"},
             "tls_certificates": [
                 {
                     "certificate_chain": {"filename": f"{pki}/{name}.crt"},

@@ -93,7 +93,7 @@ class Gateway(Peer):
                 },
             ],
             "timeouts": {"keep_alive": 3600},
-            "limits": {"connections": 20000, "request_body": 2**30},
+            "limits": {"connections": 12000, "request_body": 2**30},
             "access_log": {"format": "json", "file": str(self.folder / "access.log")},
         }
 

@@ -10,7 +10,7 @@ from benchmarks.peers.peer import Peer, from_environment
 from benchmarks.stage import BACKEND_NAME, FRONT_NAME, Stage, free_port, nginx_command, program
 
 _CONFIGURATION = """
-daemon off; worker_processes 1; worker_rlimit_nofile 65536;
+daemon off; worker_processes 1;
 pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 30000; }}
 http {{
@@ -28,6 +28,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} ssl backlog=4096;
     server_name {front};
+    ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate {pki}/server.crt; ssl_certificate_key {pki}/server.key;
     ssl_client_certificate {pki}/client-cas.crt; ssl_verify_client optional;
     {server}

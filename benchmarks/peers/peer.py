@@ -64,6 +64,10 @@ class Peer:
             program.end()
         self._programs.clear()
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the program that callers connect to."""
+        self._programs[-1].process.send_signal(number)
+
     @property
     def pids(self) -> list[int]:
         """The roots of its processes."""

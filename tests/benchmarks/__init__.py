@@ -1,0 +1,1 @@
+"""The benchmark's own tests: its arithmetic, its table and plot, its load clients."""

@@ -1,0 +1,58 @@
+"""The whole benchmark, small."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from benchmarks.stage import program
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class CommandTests(SynchronousTestCase):
+    """`python -m benchmarks`, as `./run bench` starts it."""
+
+    def run_it(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "benchmarks", *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+
+    def test_quick(self) -> None:
+        """A quick run measures the gateway beside nginx, and ends with a table, figures, a chart
+        and exit code 0."""
+        try:
+            program("nginx")
+        except LookupError as error:
+            raise SkipTest(f"{error}: apt-get install nginx") from None
+        output = Path(self.mktemp()).resolve()
+        only = "keep-alive,connect,upload,idle,streams"
+        done = self.run_it(
+            *("--quick", "--peers", "nginx,gateway", "--only", only, "--output", str(output))
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("| this gateway | OpenSSL", done.stdout)
+        document = json.loads((output / "latest.json").read_text())
+        for measure in only.split(","):
+            self.assertEqual(set(document["measures"][measure]), {"nginx", "gateway"})
+        cost = document["measures"]["keep-alive"]["gateway"]["median"]["cpu_us"]
+        self.assertGreater(cost, 1)
+        self.assertIn("<svg", (output / "latest.svg").read_text())
+        shutil.rmtree(output)
+
+    def test_unknown_peer(self) -> None:
+        """A peer that there is not is a mistake, with the names that there are."""
+        done = self.run_it("--peers", "apache")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("nginx", done.stderr)

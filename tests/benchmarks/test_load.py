@@ -1,0 +1,133 @@
+"""The load clients, in C and in Python, with a real nginx before the backends."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from benchmarks.load import client
+from benchmarks.load.client import Load, Report
+from benchmarks.peers.nginx import Nginx
+from benchmarks.stage import BIG, FOLLOW, SMALL, UPLOAD, Stage
+
+SIZE = 1_000_000
+
+
+class LoadTests:
+    """What both clients must do; `command` says how this one is started."""
+
+    def command(self) -> list[str]:
+        """How the client is started."""
+        raise NotImplementedError
+
+    def setUp(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="gateway-bench-")).resolve()
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        self.stage = Stage(folder, SIZE)
+        try:
+            self.peer = Nginx(self.stage)
+        except LookupError as error:
+            raise SkipTest(f"{error}: apt-get install nginx") from None
+        self.addCleanup(self.stage.end)
+        self.addCleanup(self.peer.end)
+        self.stage.start()
+        self.peer.start()
+        self.load = Load(self.command(), self.stage.load_cpu, self.stage.pki, folder / "load.log")
+
+    def report(self, mode: str, path: str, **options: float) -> Report:
+        """What the client says after a run."""
+        with self.load.client(mode, self.peer.port, path, **options) as running:
+            self.ready = running.ready
+            return running.go()
+
+    def check(self, report: Report) -> None:
+        """No error, and time was taken."""
+        self.assertEqual((report.errors, report.error), (0, ""))
+        self.assertGreater(report.requests, 0)
+        self.assertGreater(report.cpu_seconds, 0)
+        self.assertTrue(report.tls.startswith("TLSv1.3 "), report.tls)
+
+    def test_kept_connections(self) -> None:
+        """Many requests share few connections."""
+        report = self.report("get", f"/jobs{SMALL}", connections=4, seconds=0.2)
+        self.check(report)
+        self.assertGreater(report.requests, 50)
+        self.assertEqual(report.bytes, 280 * report.requests)
+        self.assertEqual(report.handshakes, 0)
+
+    def test_new_connections(self) -> None:
+        """Each request has a handshake of its own."""
+        report = self.report("connect", f"/jobs{SMALL}", connections=2, seconds=0.2)
+        self.check(report)
+        self.assertGreaterEqual(report.handshakes, report.requests)
+        self.assertLessEqual(report.handshakes, report.requests + 2)
+
+    def test_download(self) -> None:
+        """Bodies come whole."""
+        report = self.report("transfer", f"/jobs{BIG}", count=2)
+        self.check(report)
+        self.assertEqual(report.bytes, 2 * SIZE)
+
+    def test_upload(self) -> None:
+        """Bodies go out whole."""
+        report = self.report("transfer", f"/jobs{UPLOAD}", count=2, upload=SIZE)
+        self.check(report)
+        self.assertEqual(report.bytes, 2 * SIZE)
+
+    def test_rate(self) -> None:
+        """As many requests go out as were asked for, and their latencies are in order."""
+        report = self.report("rate", f"/jobs{SMALL}", connections=4, rate=200, seconds=0.5)
+        self.check(report)
+        self.assertTrue(80 <= report.requests <= 101, report.requests)
+        self.assertLessEqual(report.p50_us, report.p99_us)
+
+    def test_idle(self) -> None:
+        """Connections are held, each used once."""
+        with self.load.client("idle", self.peer.port, f"/jobs{SMALL}", connections=80) as running:
+            self.assertEqual((running.ready.requests, running.ready.errors), (80, 0))
+            running.go()
+
+    def test_slow(self) -> None:
+        """Connections are held whose answers have begun and are not read."""
+        with self.load.client("slow", self.peer.port, f"/jobs{BIG}", connections=3) as running:
+            self.assertEqual((running.ready.requests, running.ready.errors), (0, 0))
+            running.go()
+
+    def test_streams(self) -> None:
+        """Each line is counted with its age."""
+        report = self.report("streams", f"/logs{FOLLOW}", connections=5, seconds=1.2)
+        self.check(report)
+        self.assertTrue(5 <= report.requests <= 10, report.requests)
+        self.assertLess(report.p50_us, 500_000)
+
+    def test_wrong_answer(self) -> None:
+        """An answer other than 200 is an error with its status line."""
+        with self.load.client(
+            "transfer", self.peer.port, "/nowhere", connections=1, count=1
+        ) as running:
+            report = running.go()
+        self.assertEqual(report.errors, 1)
+        self.assertIn("404", report.error)
+
+
+class CompiledTests(LoadTests, SynchronousTestCase):
+    """The client in C."""
+
+    def command(self) -> list[str]:
+        """Compile it."""
+        command, language = client.build(self.stage.folder)
+        if language != "C":
+            raise SkipTest("no C compiler with OpenSSL's headers: apt-get install gcc libssl-dev")
+        return command
+
+
+class FallbackTests(LoadTests, SynchronousTestCase):
+    """The client in Python."""
+
+    def command(self) -> list[str]:
+        """As it is."""
+        return [sys.executable, str(client.HERE / "fallback.py")]
