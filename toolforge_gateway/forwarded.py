@@ -11,6 +11,7 @@ import attrs
 
 from .http.host import is_host
 from .http.message import Field
+from .http.write import lines
 
 _is_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 _NAMES = frozenset(
@@ -28,6 +29,12 @@ class Forwarded:
     fields: tuple[Field, ...]
     """X-Forwarded-For, -Proto, -Host (where there is one) and X-Request-ID."""
     request_id: str
+    lines: bytes = attrs.field(eq=False)
+    """`fields` as header lines."""
+
+    @lines.default
+    def _lines(self) -> bytes:
+        return lines(self.fields)
 
 
 def resolve(
@@ -49,8 +56,14 @@ def resolve(
     """
     if not trusted:
         identifier = new_request_id()
-        request_id_field = (b"X-Request-ID", identifier.encode("ascii"))
-        return Forwarded(peer, (*_seen_by_us(peer, host), request_id_field), identifier)
+        ascii_id = identifier.encode("ascii")
+        seen, written = _seen_by_us(peer, host)
+        return Forwarded(
+            peer,
+            (*seen, (b"X-Request-ID", ascii_id)),
+            identifier,
+            b"%bX-Request-ID: %b\r\n" % (written, ascii_id),
+        )
     client, addresses, proto, request_id = peer, peer.encode("ascii"), b"https", None
     said: dict[bytes, list[bytes]] = {name: [] for name in _NAMES}
     for name, value in fields:
@@ -73,10 +86,15 @@ def resolve(
 
 
 @lru_cache(maxsize=1024)
-def _seen_by_us(peer: str, host: bytes | None) -> tuple[Field, ...]:
-    """What we can say ourselves; the same for all requests of a connection."""
-    fields = ((b"X-Forwarded-For", peer.encode("ascii")), (b"X-Forwarded-Proto", b"https"))
-    return fields if host is None else (*fields, (b"X-Forwarded-Host", host))
+def _seen_by_us(peer: str, host: bytes | None) -> tuple[tuple[Field, ...], bytes]:
+    """What we can say ourselves, also as lines; the same for all requests of a connection."""
+    fields: tuple[Field, ...] = (
+        (b"X-Forwarded-For", peer.encode("ascii")),
+        (b"X-Forwarded-Proto", b"https"),
+    )
+    if host is not None:
+        fields = (*fields, (b"X-Forwarded-Host", host))
+    return fields, lines(fields)
 
 
 def _only(values: list[bytes], is_good: Callable[[bytes], object]) -> bytes | None:

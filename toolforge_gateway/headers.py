@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .http.message import Field, RequestHead, ResponseHead
 from .http.names import Remembered, fold
+from .http.write import lines
 
 _HOP_BY_HOP = frozenset(
     [
@@ -146,6 +147,15 @@ def response_fields(head: ResponseHead) -> list[Field]:
     if head.length is not None:
         fields.append((b"Content-Length", b"%d" % head.length))
     return fields
+
+
+def request_lines(head: RequestHead, *, forward_credentials: bool) -> bytes:
+    """`request_fields` as lines, worked out once for all heads with these fields."""
+    known = head.derived.get(forward_credentials)
+    if known is None:
+        fields = request_fields(head, forward_credentials=forward_credentials)
+        known = head.derived[forward_credentials] = lines(fields)
+    return known
 
 
 def _without_named(fields: list[Field], options: frozenset[bytes]) -> list[Field]:

@@ -138,8 +138,9 @@ class IAnswer(Interface):
     def informational(head):
         """Pass on a 1xx answer (RFC 9110 section 15.2); `ResponseHead`."""
 
-    def begin(head, fields):
-        """The final head: `ResponseHead` and the end-to-end fields to send."""
+    def begin(head, lines):
+        """The final head: `ResponseHead`, and the end-to-end header lines to
+        send, as bytes."""
 
     def data(payload):
         """A piece of the body: bytes, unframed."""

@@ -11,15 +11,15 @@ from toolforge_gateway.edge import refusals
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http import write
 from toolforge_gateway.http.body import LAST_CHUNK, encode_chunk
-from toolforge_gateway.http.message import Field, Framing, RequestHead, ResponseHead
+from toolforge_gateway.http.message import Framing, RequestHead, ResponseHead
 from toolforge_gateway.interfaces import IAnswer
 from toolforge_gateway.model import Exchange
 
 if TYPE_CHECKING:
     from toolforge_gateway.edge.connection import ServerConnection
 
-_CLOSE = (b"Connection", b"close")
-_CHUNKED = (b"Transfer-Encoding", b"chunked")
+_CLOSE = b"Connection: close\r\n"
+_CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
 @implementer(IAnswer)
@@ -50,14 +50,14 @@ class ClientAnswer:
             fields = headers.response_fields(head)
             self._connection.write(write.response_head(head.status, head.reason, fields))
 
-    def begin(self, head: ResponseHead, fields: list[Field]) -> None:
+    def begin(self, head: ResponseHead, lines: bytes) -> None:
         if head.framing is Framing.CHUNKED or head.framing is Framing.UNTIL_CLOSE:
             if self._request is not None and self._request.minor >= 1:
                 self._chunked = True
-                fields.append(_CHUNKED)
+                lines += _CHUNKED
             else:
                 self._close = True
-        self._begin(head.status, head.reason, fields)
+        self._begin(head.status, head.reason, lines)
 
     def data(self, payload: bytes) -> None:
         self._exchange.bytes_out += len(payload)
@@ -87,7 +87,7 @@ class ClientAnswer:
             refusal, len(body), self._exchange.request_id, self._connection.http_date()
         )
         self._close = self._close or refusal.close
-        self._begin(refusal.status, refusals.phrase(refusal.status), fields)
+        self._begin(refusal.status, refusals.phrase(refusal.status), write.lines(fields))
         if self._request is None or self._request.method != b"HEAD":
             self.data(body)
         self.end()
@@ -98,7 +98,7 @@ class ClientAnswer:
     def resume(self) -> None:
         self._connection.hold("backend", False)
 
-    def _begin(self, status: int, reason: bytes, fields: list[Field]) -> None:
+    def _begin(self, status: int, reason: bytes, lines: bytes) -> None:
         self.begun = True
         self._exchange.status = status
         self._exchange.head_after = self._connection.seconds() - self._exchange.started
@@ -106,5 +106,5 @@ class ClientAnswer:
         # request, so that this one must be the last (RFC 9112 section 9.3).
         self._close = self._close or self._connection.must_close()
         if self._close:
-            fields.append(_CLOSE)
-        self._out.append(write.response_head(status, reason, fields))
+            lines += _CLOSE
+        self._out.append(write.response(status, reason, lines))

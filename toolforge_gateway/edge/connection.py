@@ -24,7 +24,7 @@ from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.errors import BadMessage, Refusal
 from toolforge_gateway.http.body import decoder_for
-from toolforge_gateway.http.head import HeadReader, parse_request_head
+from toolforge_gateway.http.head import HeadReader
 from toolforge_gateway.http.message import RequestHead
 from toolforge_gateway.interfaces import IForward
 from toolforge_gateway.model import Exchange
@@ -197,8 +197,9 @@ class ServerConnection(Protocol):
             return
         self._phase = _Phase.READING
         self._due_in(self._server.timeouts.keep_alive)
-        self.hold("backend", False)
-        self.hold("ahead", False)
+        if self._holds:
+            self.hold("backend", False)
+            self.hold("ahead", False)
         if self._pending:
             self._pump()
 
@@ -244,7 +245,7 @@ class ServerConnection(Protocol):
                     self._due_in(self._server.timeouts.request_head)
                 return
             self._pending = self._reader.rest
-            head = parse_request_head(raw, self._server.head_limits)
+            head = self._server.requests.parse(raw)
         except BadMessage as refusal:
             self._refuse_unread(refusal)
             return

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 
+from functools import lru_cache
+
 from twisted.internet.defer import Deferred
 
 from toolforge_gateway.auth.chain import AuthenticatorChain
 from toolforge_gateway.auth.chain import Caller as Standing
 from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.proxy_protocol import Address
-from toolforge_gateway.http.message import Field, RequestHead
+from toolforge_gateway.http.message import RequestHead
 from toolforge_gateway.http.target import Target
+from toolforge_gateway.http.write import lines
 from toolforge_gateway.interfaces import IAuthorizer
 from toolforge_gateway.model import Certificate, Decision, Evidence, Exchange, Identity
 from toolforge_gateway.routing import Route
@@ -77,11 +80,12 @@ class Gatekeeper:
         )
 
 
-def identity_fields(decision: Decision) -> tuple[Field, ...]:
-    """How a backend is told who calls."""
-    fields: tuple[Field, ...] = ()
-    if decision.tool is not None:
-        fields += ((b"X-Toolforge-Tool", decision.tool.encode("ascii")),)
-    if decision.user is not None:
-        fields += ((b"X-Toolforge-User", decision.user.encode("ascii")),)
-    return fields
+def identity_lines(decision: Decision) -> bytes:
+    """How a backend is told who calls, as header lines."""
+    return _identity_lines(decision.tool, decision.user)
+
+
+@lru_cache(maxsize=1024)
+def _identity_lines(tool: str | None, user: str | None) -> bytes:
+    said = ((b"X-Toolforge-Tool", tool), (b"X-Toolforge-User", user))
+    return lines((name, value.encode("ascii")) for name, value in said if value is not None)

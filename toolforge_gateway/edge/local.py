@@ -19,11 +19,14 @@ from toolforge_gateway.config.values import Timeouts
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.pipe import join
 from toolforge_gateway.http import write
-from toolforge_gateway.http.message import Field, Framing, RequestHead, ResponseHead
+from toolforge_gateway.http.head import HeadLimits
+from toolforge_gateway.http.known import KnownAnswers
+from toolforge_gateway.http.message import Framing, RequestHead, ResponseHead
 from toolforge_gateway.http.target import Target
 from toolforge_gateway.interfaces import IAnswer
 from toolforge_gateway.proxy.connection import UpstreamConnection
 from toolforge_gateway.proxy.forwarding import Forwarding
+from toolforge_gateway.proxy.resource import framing_line
 
 _ADDRESS = IPv4Address("TCP", "127.0.0.1", 0)
 # What the Site would tell of itself is of no use to anyone but an attacker.
@@ -42,6 +45,7 @@ class LocalSite:
         self._clock = clock
         self._deadlines = deadlines
         self._timeouts = timeouts
+        self._answers = KnownAnswers(HeadLimits())
 
     def serves(self, path: str) -> bool:
         """Whether the path's first segment is known at all."""
@@ -49,25 +53,22 @@ class LocalSite:
         return self._site.resource.getStaticEntity(first) is not None
 
     def forward(
-        self, head: RequestHead, target: Target, added: tuple[Field, ...], answer: IAnswer
+        self, head: RequestHead, target: Target, added: bytes, answer: IAnswer
     ) -> Forwarding:
         """Begin to answer a request; its body follows by `IForward`."""
-        fields = [(b"Host", head.host or b"localhost"), (b"Connection", b"close")]
-        fields += headers.request_fields(head, forward_credentials=False)
-        fields += added
-        if head.framing is Framing.LENGTH:
-            fields.append((b"Content-Length", b"%d" % head.length))
-        elif head.framing is Framing.CHUNKED:
-            fields.append((b"Transfer-Encoding", b"chunked"))
+        lines = write.lines([(b"Host", head.host or b"localhost"), (b"Connection", b"close")])
+        lines += headers.request_lines(head, forward_credentials=False)
+        lines += added + framing_line(head)
         return Forwarding(
             backend="the gateway",
             pool=self,
             deadlines=self._deadlines,
             timeouts=self._timeouts,
             method=head.method,
-            head=write.request_head(head.method, head.target, fields),
+            head=write.request(head.method, head.target, lines),
             body=head.framing if head.has_body else Framing.NONE,
-            answer_fields=_answer_fields,
+            answers=self._answers,
+            answer_lines=_answer_lines,
             answer=answer,
         ).start()
 
@@ -91,9 +92,9 @@ class LocalSite:
         """Nothing is counted."""
 
 
-def _answer_fields(head: ResponseHead) -> list[Field]:
-    return [
+def _answer_lines(head: ResponseHead) -> bytes:
+    return write.lines(
         field
         for field in headers.response_fields(head)
         if field[0].lower() not in _NOT_FOR_CLIENTS
-    ]
+    )

@@ -19,13 +19,14 @@ from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
 from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.connection import ServerConnection
-from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_fields
+from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.edge.tree import NOT_FOUND
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits
-from toolforge_gateway.http.message import Field, Framing, RequestHead
+from toolforge_gateway.http.known import KnownRequests
+from toolforge_gateway.http.message import Framing, RequestHead
 from toolforge_gateway.http.target import Target, check_target
 from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward, IObserver
 from toolforge_gateway.model import Decision, Exchange
@@ -83,6 +84,7 @@ class Server(ServerFactory):
         self.head_limits = HeadLimits(
             shared.limits.request_line, shared.limits.header_block, shared.limits.headers
         )
+        self.requests = KnownRequests(self.head_limits)
         self.seconds = shared.deadlines.seconds
         self.draining = False
         self.connections: set[ServerConnection] = set()
@@ -155,9 +157,9 @@ class Server(ServerFactory):
 
     def begin_exchange(
         self, caller: Caller, head: RequestHead | None
-    ) -> tuple[Exchange, tuple[Field, ...]]:
+    ) -> tuple[Exchange, bytes]:
         """Open the account of a request, and work out the X-Forwarded-* and
-        X-Request-ID fields that go with it."""
+        X-Request-ID lines that go with it."""
         resolved = forwarded.resolve(
             head.fields if head is not None else (),
             peer=caller.peer,
@@ -174,39 +176,39 @@ class Server(ServerFactory):
         if head is not None:
             exchange.method = head.method.decode("ascii")
         self._shared.running.open += 1
-        return exchange, resolved.fields
+        return exchange, resolved.lines
 
     def decide(
-        self, caller: Caller, exchange: Exchange, head: RequestHead, added: tuple[Field, ...]
+        self, caller: Caller, exchange: Exchange, head: RequestHead, added: bytes
     ) -> Start | Deferred[Start]:
         """Walk the line up to the forward.
 
         :raise Refusal: somewhere on the line the answer was no.
         """
         if caller.refusal is not None:
-            raise caller.refusal
+            raise caller.refusal.with_traceback(None)
         identity = caller.standing.settled(self.seconds())
         target = check_target(head.target)
         exchange.path = target.path
         resource = self._shared.routes.find(target.path)
         if resource is None:
             if not self._shared.local.serves(target.path):
-                raise NOT_FOUND
+                raise NOT_FOUND.with_traceback(None)
             exchange.reason = "own-page"
             return lambda answer: self._shared.local.forward(head, target, added, answer)
         exchange.backend = resource.backend.name
         # Our own pages are served all the same: a load balancer that asks for
         # our health must not take us for dead because we are busy.
         if self._shared.running.open > self._shared.running.limit:
-            raise TOO_MANY
+            raise TOO_MANY.with_traceback(None)
         if head.framing is Framing.LENGTH and head.length > self.limits.request_body:
             raise self.too_large()
 
         def admitted(decision: Decision) -> Start:
             exchange.reason = decision.reason
-            fields = added + identity_fields(decision)
+            lines = added + identity_lines(decision)
             return lambda answer: resource.forward(
-                head, target, fields, lambda: self._external_for(head.host), answer
+                head, target, lines, lambda: self._external_for(head.host), answer
             )
 
         decision = self._shared.gatekeeper.admit(

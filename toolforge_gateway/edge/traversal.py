@@ -19,7 +19,7 @@ from zope.interface import implementer
 from toolforge_gateway import forwarded
 from toolforge_gateway.edge import refusals
 from toolforge_gateway.edge.caller import Caller
-from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_fields
+from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.edge.tree import NOT_FOUND
 from toolforge_gateway.errors import Refusal
@@ -95,7 +95,7 @@ class Traversal:
         identity = caller.standing.settled(self._seconds())
 
         def admitted(decision: Decision) -> None:
-            added = resolved.fields + identity_fields(decision)
+            added = resolved.lines + identity_lines(decision)
             forward = resource.forward(head, target, added, lambda: None, answer)
             answer.follow(forward, has_body=head.has_body)
 
@@ -179,11 +179,12 @@ class RequestAnswer:
         """`twisted.web` cannot pass these on, and its client has long sent
         the body they are about."""
 
-    def begin(self, head: ResponseHead, fields: list[Field]) -> None:
+    def begin(self, head: ResponseHead, lines: bytes) -> None:
         self._request.setResponseCode(head.status, head.reason)
         # What the backend says replaces what the Site would say for it.
         self._request.defaultContentType = None
         headers = self._request.responseHeaders
+        fields = [line.split(b": ", 1) for line in lines.split(b"\r\n")[:-1]]
         for name, _ in fields:
             headers.removeHeader(name)
         for name, value in fields:

@@ -35,7 +35,8 @@ _find_fields = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n").findall
 _is_token = re.compile(TOKEN).fullmatch
 _is_length = re.compile(rb"0|[1-9][0-9]{0,18}").fullmatch
 
-_REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
+REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
+"""They are not for a gateway."""
 
 
 def _options(value: bytes) -> frozenset[bytes]:
@@ -202,7 +203,7 @@ def parse_request_head(data: bytes, limits: HeadLimits) -> RequestHead:
         raise _fault(data, _REQUEST_LINE, limits)
     method, target, digit, _ = match.groups()
     fields = _fields(match, limits)
-    if method in _REFUSED_METHODS:
+    if method in REFUSED_METHODS:
         raise BadMessage(400, "method-refused", "CONNECT and TRACE are not for a gateway.")
     special = _specials(fields, _REQUEST_TAKERS)
     modern = digit == b"1"

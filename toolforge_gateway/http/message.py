@@ -48,6 +48,18 @@ class RequestHead:
     """Whether a body is to come that waits for a 100 (RFC 9110 10.1.1)."""
     connection: frozenset[bytes]
     """Lower-case options of all Connection fields."""
+    derived: dict[object, bytes] = attrs.field(factory=dict, eq=False, repr=False)
+    """What others have worked out of the header lines alone; heads with the
+    same lines share it."""
+
+    def with_line(self, method: bytes, target: bytes) -> RequestHead:
+        """The same header lines under another request line."""
+        head = object.__new__(RequestHead)
+        values = head.__dict__
+        values.update(self.__dict__)
+        values["method"] = method
+        values["target"] = target
+        return head
 
     @property
     def has_body(self) -> bool:
@@ -79,6 +91,8 @@ class ResponseHead:
     """Whether the connection can carry another request after this answer."""
     connection: frozenset[bytes]
     """Lower-case options of all Connection fields."""
+    derived: dict[object, bytes] = attrs.field(factory=dict, eq=False, repr=False)
+    """What others have worked out of this head alone."""
 
     def values(self, lower_name: bytes) -> tuple[bytes, ...]:
         """The values of all fields of that (lower-case) name, in order."""

@@ -7,30 +7,49 @@ from collections.abc import Iterable
 from .message import Field
 
 
-def _head(start: bytes, fields: Iterable[Field]) -> bytes:
-    lines = [start]
-    lines += [b"%b: %b" % field for field in fields]
-    head = b"\r\n".join(lines) + b"\r\n\r\n"
-    ends = len(lines) + 1
-    if head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
-        raise ValueError("a head to be written has a CR, LF or NUL within a line")
-    return head
+def lines(fields: Iterable[Field]) -> bytes:
+    """Header lines, each with its line end.
+
+    :raise ValueError: CR, LF or NUL in any part.
+    """
+    written = [b"%b: %b\r\n" % field for field in fields]
+    text = b"".join(written)
+    ends = len(written)
+    if text.count(b"\r") != ends or text.count(b"\n") != ends or b"\0" in text:
+        raise ValueError("a field to be written has a CR, LF or NUL within its line")
+    return text
+
+
+def request(method: bytes, target: bytes, header_lines: bytes) -> bytes:
+    """The head of an HTTP/1.1 request, blank line included.
+
+    :param header_lines: from `lines`.
+    :raise ValueError: CR, LF or NUL in method or target.
+    """
+    return _head(b"%b %b HTTP/1.1" % (method, target), header_lines)
+
+
+def response(status: int, reason: bytes, header_lines: bytes, minor: int = 1) -> bytes:
+    """The head of an answer, blank line included.
+
+    :param header_lines: from `lines`.
+    :param minor: the digit after `HTTP/1.`.
+    :raise ValueError: CR, LF or NUL in the reason phrase.
+    """
+    return _head(b"HTTP/1.%d %d %b" % (minor, status, reason), header_lines)
 
 
 def request_head(method: bytes, target: bytes, fields: Iterable[Field]) -> bytes:
-    """The head of an HTTP/1.1 request, blank line included.
-
-    :raise ValueError: CR, LF or NUL in any part.
-    """
-    return _head(b"%b %b HTTP/1.1" % (method, target), fields)
+    """`request` of fields."""
+    return request(method, target, lines(fields))
 
 
-def response_head(
-    status: int, reason: bytes, fields: Iterable[Field], minor: int = 1
-) -> bytes:
-    """The head of an answer, blank line included.
+def response_head(status: int, reason: bytes, fields: Iterable[Field], minor: int = 1) -> bytes:
+    """`response` of fields."""
+    return response(status, reason, lines(fields), minor)
 
-    :param minor: the digit after `HTTP/1.`.
-    :raise ValueError: CR, LF or NUL in any part.
-    """
-    return _head(b"HTTP/1.%d %d %b" % (minor, status, reason), fields)
+
+def _head(start: bytes, header_lines: bytes) -> bytes:
+    if b"\r" in start or b"\n" in start or b"\0" in start:
+        raise ValueError("a first line to be written has a CR, LF or NUL")
+    return b"%b\r\n%b\r\n" % (start, header_lines)

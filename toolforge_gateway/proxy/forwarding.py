@@ -22,8 +22,9 @@ from zope.interface import implementer
 from toolforge_gateway.config.values import Timeouts
 from toolforge_gateway.errors import BackendFailure, BadMessage
 from toolforge_gateway.http.body import LAST_CHUNK, decoder_for, encode_chunk
-from toolforge_gateway.http.head import HeadLimits, HeadReader, parse_response_head
-from toolforge_gateway.http.message import Field, Framing, ResponseHead
+from toolforge_gateway.http.head import HeadLimits, HeadReader
+from toolforge_gateway.http.known import KnownAnswers
+from toolforge_gateway.http.message import Framing, ResponseHead
 from toolforge_gateway.interfaces import IAnswer, IForward
 from toolforge_gateway.proxy import failures
 
@@ -48,7 +49,8 @@ class Forwarding:
     :param method: of the request; decides the answer's framing.
     :param head: the request head, ready to be written.
     :param body: how the request body is framed towards the backend.
-    :param answer_fields: the fields to pass on of an answer's head.
+    :param answers: reads answers' heads.
+    :param answer_lines: the header lines to pass on of an answer's head.
     """
 
     def __init__(
@@ -60,7 +62,8 @@ class Forwarding:
         method: bytes,
         head: bytes,
         body: Framing,
-        answer_fields: Callable[[ResponseHead], list[Field]],
+        answers: KnownAnswers,
+        answer_lines: Callable[[ResponseHead], bytes],
         answer: IAnswer,
     ):
         self.deadline: float | None = None
@@ -72,7 +75,8 @@ class Forwarding:
         self._method = method
         self._chunked = body is Framing.CHUNKED
         self._sent_all = body is Framing.NONE
-        self._answer_fields = answer_fields
+        self._answers = answers
+        self._answer_lines = answer_lines
         self._answer = answer
         self._out = [head]
         self._connection: UpstreamConnection | None = None
@@ -258,7 +262,7 @@ class Forwarding:
             if raw is None:
                 return b""
             rest = self._reader.rest
-            head = parse_response_head(raw, self._method, _HEAD_LIMITS)
+            head = self._answers.parse(raw, self._method)
             if head.status >= 200:
                 break
             # 101 would change the protocol, which nobody asked for: the
@@ -275,7 +279,7 @@ class Forwarding:
         self._head = head
         self._decoder = decoder_for(head.framing, head.length, _HEAD_LIMITS)
         self.deadline = None
-        self._answer.begin(head, self._answer_fields(head))
+        self._answer.begin(head, self._answer_lines(head))
         return rest
 
     def _complete(self) -> None:

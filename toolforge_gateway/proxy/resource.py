@@ -11,7 +11,9 @@ from toolforge_gateway import headers, location
 from toolforge_gateway.config.values import Backend
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.http import write
-from toolforge_gateway.http.message import Field, Framing, RequestHead, ResponseHead
+from toolforge_gateway.http.head import HeadLimits
+from toolforge_gateway.http.known import KnownAnswers
+from toolforge_gateway.http.message import Framing, RequestHead, ResponseHead
 from toolforge_gateway.http.target import Target
 from toolforge_gateway.interfaces import IAnswer
 from toolforge_gateway.proxy.forwarding import Forwarding
@@ -48,6 +50,8 @@ class ReverseProxyResource(Resource):
         self._deadlines = deadlines
         self._traversal = traversal
         self._authority = backend.url.authority.encode("ascii")
+        self._host = write.lines([(b"Host", self._authority)])
+        self._answers = KnownAnswers(HeadLimits())
 
     def getChild(self, path: bytes, request: Any) -> Resource:
         """All that is below is the backend's, but for backends put there."""
@@ -61,7 +65,7 @@ class ReverseProxyResource(Resource):
         self,
         head: RequestHead,
         target: Target,
-        added: tuple[Field, ...],
+        added: bytes,
         external: Callable[[], bytes | None],
         answer: IAnswer,
     ) -> Forwarding:
@@ -69,7 +73,7 @@ class ReverseProxyResource(Resource):
 
         :param head: as the client sent it; its fields are filtered here.
         :param target: of the same request, external and checked.
-        :param added: the fields that say who calls and from where.
+        :param added: the header lines that say who calls and from where.
         :param external: `https://authority` under which the client knows us,
             or None when nothing trustworthy says so; asked only if an answer
             carries a Location to rewrite.
@@ -80,16 +84,11 @@ class ReverseProxyResource(Resource):
         upstream_target = backend.url.base_path + below
         if target.query is not None:
             upstream_target += "?" + target.query
-        fields = [(b"Host", self._authority)]
-        fields += headers.request_fields(head, forward_credentials=backend.forward_credentials)
-        fields += added
-        if head.framing is Framing.LENGTH:
-            fields.append((b"Content-Length", b"%d" % head.length))
-        elif head.framing is Framing.CHUNKED:
-            fields.append((b"Transfer-Encoding", b"chunked"))
+        passed = headers.request_lines(head, forward_credentials=backend.forward_credentials)
+        lines = self._host + passed + added + framing_line(head)
 
-        def answer_fields(answered: ResponseHead) -> list[Field]:
-            return self._answer_fields(answered, target.path, external)
+        def answer_lines(answered: ResponseHead) -> bytes:
+            return self._answer_lines(answered, target.path, external)
 
         return Forwarding(
             backend=backend.name,
@@ -97,18 +96,24 @@ class ReverseProxyResource(Resource):
             deadlines=self._deadlines,
             timeouts=backend.timeouts_for(below),
             method=head.method,
-            head=write.request_head(head.method, upstream_target.encode("ascii"), fields),
+            head=write.request(head.method, upstream_target.encode("ascii"), lines),
             body=head.framing if head.has_body else Framing.NONE,
-            answer_fields=answer_fields,
+            answers=self._answers,
+            answer_lines=answer_lines,
             answer=answer,
         ).start()
 
-    def _answer_fields(
+    def _answer_lines(
         self, head: ResponseHead, request_path: str, external: Callable[[], bytes | None]
-    ) -> list[Field]:
+    ) -> bytes:
+        known = head.derived.get(ReverseProxyResource)
+        if known is not None:
+            return known
         fields = headers.response_fields(head)
+        locations = False
         for at, (name, value) in enumerate(fields):
             if name.lower() in _LOCATIONS:
+                locations = True
                 fields[at] = name, location.rewrite(
                     value,
                     prefix=self.backend.path,
@@ -117,7 +122,19 @@ class ReverseProxyResource(Resource):
                     request_path=request_path,
                     external=external(),
                 )
-        return fields
+        lines = write.lines(fields)
+        if not locations:  # else they depend on more than the head
+            head.derived[ReverseProxyResource] = lines
+        return lines
+
+
+def framing_line(head: RequestHead) -> bytes:
+    """How a request's body is framed towards whom it is forwarded to."""
+    if head.framing is Framing.LENGTH:
+        return b"Content-Length: %d\r\n" % head.length
+    if head.framing is Framing.CHUNKED:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b""
 
 
 class _Below(Resource):
