@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from fuzz import judges, words
 from fuzz.phrase import Draw, Outcome, same_in_any_split
 from toolforge_gateway import forwarded, headers
-from toolforge_gateway.edge.gatekeeper import identity_fields
 from toolforge_gateway.errors import BadMessage
 from toolforge_gateway.http import write
 from toolforge_gateway.http.head import HeadLimits, HeadReader, parse_request_head
 from toolforge_gateway.http.message import Framing, RequestHead
-from toolforge_gateway.model import Decision
 
 SMALL = HeadLimits(request_line=40, header_block=90, headers=4)
 USUAL = HeadLimits()
@@ -99,8 +97,8 @@ def _judge_forwarded(head: RequestHead, forward_credentials: bool, *, trusted: b
         host=head.host,
         new_request_id=lambda: "id",
     )
-    decision = Decision("own-tool", MARK.decode(), MARK.decode())
-    fields = [(b"Host", b"backend:1"), *passed, *said.fields, *identity_fields(decision)]
+    identity = [(b"X-Toolforge-Tool", MARK), (b"X-Toolforge-User", MARK)]
+    fields = [(b"Host", b"backend:1"), *passed, *said.fields, *identity]
     if head.framing is Framing.LENGTH:
         fields.append((b"Content-Length", b"%d" % (head.length or 0)))
     elif head.framing is Framing.CHUNKED:
