@@ -3,21 +3,35 @@ what goes to a backend is a request again that claims nothing of the client's.""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fuzz import judges, words
 from fuzz.phrase import Draw, Outcome, same_in_any_split
 from toolforge_gateway import forwarded, headers
+from toolforge_gateway.edge.gatekeeper import identity_lines
 from toolforge_gateway.errors import BadMessage
 from toolforge_gateway.http import write
 from toolforge_gateway.http.head import HeadLimits, HeadReader, parse_request_head
+from toolforge_gateway.http.known import KnownRequests
 from toolforge_gateway.http.message import Framing, RequestHead
+from toolforge_gateway.model import Decision
+from toolforge_gateway.proxy.resource import framing_line
 
 SMALL = HeadLimits(request_line=40, header_block=90, headers=4)
 USUAL = HeadLimits()
 ROOMY = HeadLimits(request_line=100_000, header_block=200_000, headers=1000)
 STATUSES = frozenset([400, 414, 417, 431])
 MARK = b"said-by-the-gateway"
+LINES = (
+    b"GET /other?x HTTP/1.1",
+    b"GET / HTTP/1.0",
+    b"CONNECT a:1 HTTP/1.1",
+    b"GET  / HTTP/1.1",
+    b"get / HTTP/1.1",
+    b"",
+    b"GET /" + b"x" * 40 + b" HTTP/1.1",
+)
+"""Request lines, good and bad, under which header lines may come again."""
 
 
 def check(data: bytes) -> None:
@@ -25,6 +39,7 @@ def check(data: bytes) -> None:
     draw = Draw.of(data, words.REQUEST)
     limits = SMALL if draw.flag(1) else USUAL
     outcome = same_in_any_split(draw, lambda pieces: _read(pieces, limits))
+    _judge_remembered([draw.message, *(raw for raw, _ in outcome[0])], limits)
     for raw, head in outcome[0]:
         _judge(raw, head, limits)
         _judge_written(head)
@@ -48,6 +63,22 @@ def _read(pieces: Sequence[bytes], limits: HeadLimits) -> Outcome:
                 return heads, refusal.status, refusal.reason
             piece = reader.rest
     return heads, reader.started
+
+
+def _judge_remembered(raws: Sequence[bytes], limits: HeadLimits) -> None:
+    """A reader with a memory reads the same as one without, whatever it has read before."""
+    known = KnownRequests(limits)
+    for raw in raws * 2:
+        for line in (raw.partition(b"\r\n")[0], *LINES):
+            data = line + raw[raw.find(b"\r\n") :]
+            assert _outcome(known.parse, data) == _outcome(parse_request_head, data, limits)
+
+
+def _outcome(read: Callable[..., RequestHead], *arguments: object) -> object:
+    try:
+        return read(*arguments)
+    except BadMessage as refusal:
+        return refusal.status, refusal.reason
 
 
 def _judge(raw: bytes, head: RequestHead, limits: HeadLimits) -> None:
@@ -97,13 +128,14 @@ def _judge_forwarded(head: RequestHead, forward_credentials: bool, *, trusted: b
         host=head.host,
         new_request_id=lambda: "id",
     )
-    identity = [(b"X-Toolforge-Tool", MARK), (b"X-Toolforge-User", MARK)]
-    fields = [(b"Host", b"backend:1"), *passed, *said.fields, *identity]
-    if head.framing is Framing.LENGTH:
-        fields.append((b"Content-Length", b"%d" % (head.length or 0)))
-    elif head.framing is Framing.CHUNKED:
-        fields.append((b"Transfer-Encoding", b"chunked"))
-    again = parse_request_head(write.request_head(head.method, b"/x", fields), ROOMY)
+    for _ in range(2):  # the second time they are remembered
+        lines = headers.request_lines(head, forward_credentials=forward_credentials)
+        assert lines == write.lines(passed)
+    assert said.lines == write.lines(said.fields)
+    lines = write.lines([(b"Host", b"backend:1")]) + lines + said.lines
+    lines += identity_lines(Decision("own-tool", MARK.decode(), MARK.decode()))
+    lines += framing_line(head)
+    again = parse_request_head(write.request(head.method, b"/x", lines), ROOMY)
     assert (again.framing, again.length) == (head.framing, head.length)
     assert again.expects_continue == head.expects_continue and again.persistent
     for name in (b"x-toolforge-tool", b"x-toolforge-user"):

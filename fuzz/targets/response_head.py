@@ -12,6 +12,7 @@ from toolforge_gateway import headers
 from toolforge_gateway.errors import BadMessage
 from toolforge_gateway.http import write
 from toolforge_gateway.http.head import HeadLimits, HeadReader, parse_response_head
+from toolforge_gateway.http.known import KnownAnswers
 from toolforge_gateway.http.message import Framing, ResponseHead
 
 
@@ -28,6 +29,7 @@ def check(data: bytes) -> None:
 
 def _read(pieces: Sequence[bytes], method: bytes, limits: HeadLimits) -> Outcome:
     reader = HeadReader(limits)
+    known = KnownAnswers(limits)
     heads: list[tuple[bytes, ResponseHead]] = []
     for each in pieces:
         piece = each
@@ -37,6 +39,9 @@ def _read(pieces: Sequence[bytes], method: bytes, limits: HeadLimits) -> Outcome
                 if raw is None:
                     break
                 heads.append((raw, parse_response_head(raw, method, limits)))
+                for asked in (b"GET", b"HEAD", method):
+                    known.parse(raw, asked)
+                assert known.parse(raw, method) == heads[-1][1]
             except BadMessage as refusal:
                 return heads, refusal.status, refusal.reason
             piece = reader.rest
