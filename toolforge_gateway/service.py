@@ -99,7 +99,7 @@ def prepare(
     root = build_tree(proxies)
     return Prepared(
         configuration=configuration,
-        listeners=tuple(zip(configuration.listen, loaded.listeners)),
+        listeners=tuple(zip(configuration.listen, loaded.listeners, strict=True)),
         root=root,
         routes=compile_routes(root),
         gatekeeper=gatekeeper,
@@ -164,9 +164,7 @@ class GatewayService(Service):
         turnstile = Turnstile(self._room(configuration.limits.connections))
         for listener, side, server in self._servers:
             transports = self._prepared.transports
-            factory = over_tls(
-                server, listener, side.creator, transports, turnstile, self._reactor
-            )
+            factory = over_tls(server, listener, side.creator, transports, turnstile, self._reactor)
             self._ports.append(self._listen(listener.endpoint, factory))
         if configuration.operations is not None:
             site = operations_site(lambda: self._draining, self._reactor)

@@ -87,9 +87,7 @@ def _stop_well_on_sigterm(reactor: Any) -> None:
     The reactor's own handler stops it as well, but has twistd then kill itself with the signal, so
     that a supervisor would take each stop for a failure.  Called once that handler is installed.
     """
-    signal.signal(
-        signal.SIGTERM, lambda number, frame: reactor.callFromThread(_stop_once, reactor)
-    )
+    signal.signal(signal.SIGTERM, lambda number, frame: reactor.callFromThread(_stop_once, reactor))
 
 
 def _stop_once(reactor: Any) -> None:

@@ -308,9 +308,9 @@ class Both:
         """Bytes that are no TLS end the connection."""
         factory = Factory.forProtocol(End)
         factory.noisy = False
-        plain = await TCP4ClientEndpoint(
-            reactor, "127.0.0.1", self.port.getHost().port
-        ).connect(factory)
+        plain = await TCP4ClientEndpoint(reactor, "127.0.0.1", self.port.getHost().port).connect(
+            factory
+        )
         self.clients.append(plain)
         plain.transport.write(b"GET / HTTP/1.1\r\n\r\n")
         await plain.closed()

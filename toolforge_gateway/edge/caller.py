@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import attrs
 
 from toolforge_gateway.auth.chain import Caller as Standing

@@ -25,7 +25,6 @@ from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.errors import BadMessage, Refusal
 from toolforge_gateway.http.body import decoder_for
 from toolforge_gateway.http.head import HeadReader
-from toolforge_gateway.http.message import RequestHead
 from toolforge_gateway.interfaces import IForward
 from toolforge_gateway.model import Exchange
 

@@ -1,6 +1,6 @@
 """From a listener's configuration to the factory that its port uses.
 
-    Admission -> PROXY protocol (where configured) -> TLS -> Server
+Admission -> PROXY protocol (where configured) -> TLS -> Server
 """
 
 from __future__ import annotations

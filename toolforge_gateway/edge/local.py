@@ -94,7 +94,5 @@ class LocalSite:
 
 def _answer_lines(head: ResponseHead) -> bytes:
     return write.lines(
-        field
-        for field in headers.response_fields(head)
-        if field[0].lower() not in _NOT_FOR_CLIENTS
+        field for field in headers.response_fields(head) if field[0].lower() not in _NOT_FOR_CLIENTS
     )

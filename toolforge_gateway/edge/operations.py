@@ -12,7 +12,7 @@ from toolforge_gateway.edge.tree import Below, NotFound
 
 
 class State(Resource):
-    """"ok" with 200, or why not with 503.
+    """ "ok" with 200, or why not with 503.
 
     :param trouble: None, or a few words.
     """

@@ -27,7 +27,7 @@ from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.known import KnownRequests
 from toolforge_gateway.http.message import Framing, RequestHead
-from toolforge_gateway.http.target import Target, check_target
+from toolforge_gateway.http.target import check_target
 from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward, IObserver
 from toolforge_gateway.model import Decision, Exchange
 from toolforge_gateway.proxy.resource import ReverseProxyResource
@@ -147,17 +147,13 @@ class Server(ServerFactory):
             certificate = self._verifier.examine(handle)
             trusted = is_trusted(self._listener.forwarded, caller.address, certificate)
             standing = self._shared.gatekeeper.introduce(caller.address, certificate)
-            return attrs.evolve(
-                caller, certificate=certificate, trusted=trusted, standing=standing
-            )
+            return attrs.evolve(caller, certificate=certificate, trusted=trusted, standing=standing)
         except Refusal as refusal:
             return attrs.evolve(caller, refusal=refusal)
 
     # Requests.
 
-    def begin_exchange(
-        self, caller: Caller, head: RequestHead | None
-    ) -> tuple[Exchange, bytes]:
+    def begin_exchange(self, caller: Caller, head: RequestHead | None) -> tuple[Exchange, bytes]:
         """Open the account of a request, and work out the X-Forwarded-* and
         X-Request-ID lines that go with it."""
         resolved = forwarded.resolve(

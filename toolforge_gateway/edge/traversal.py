@@ -99,9 +99,7 @@ class Traversal:
             forward = resource.forward(head, target, added, lambda: None, answer)
             answer.follow(forward, has_body=head.has_body)
 
-        decision = self._gatekeeper.admit(
-            caller, identity, exchange, resource.route, head, target
-        )
+        decision = self._gatekeeper.admit(caller, identity, exchange, resource.route, head, target)
         if isinstance(decision, Deferred):
             return decision.addCallback(admitted)
         return admitted(decision)

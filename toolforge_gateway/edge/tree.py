@@ -1,9 +1,9 @@
 """The Resource tree: the one source of routes.
 
-    /            greeting
-    /healthz     "ok"
-    /jobs        ReverseProxyResource
-    ...          one for each backend, at its path
+/            greeting
+/healthz     "ok"
+/jobs        ReverseProxyResource
+...          one for each backend, at its path
 """
 
 from __future__ import annotations

@@ -76,9 +76,7 @@ class Pool:
     def dial(self, borrower: Forwarding) -> Deferred[object]:
         """Open a connection for a borrower, who is told through `connected`,
         `lost` or the returned Deferred's failure; cancelling ends it."""
-        return self._endpoint.connect(
-            self._transports.client(self._creator, _Dial(self, borrower))
-        )
+        return self._endpoint.connect(self._transports.client(self._creator, _Dial(self, borrower)))
 
     def put(self, connection: UpstreamConnection) -> None:
         """Keep a connection whose last exchange ended in good order."""

@@ -114,13 +114,16 @@ class ReverseProxyResource(Resource):
         for at, (name, value) in enumerate(fields):
             if name.lower() in _LOCATIONS:
                 locations = True
-                fields[at] = name, location.rewrite(
-                    value,
-                    prefix=self.backend.path,
-                    base_path=self.backend.url.base_path,
-                    upstream_authority=self._authority,
-                    request_path=request_path,
-                    external=external(),
+                fields[at] = (
+                    name,
+                    location.rewrite(
+                        value,
+                        prefix=self.backend.path,
+                        base_path=self.backend.url.base_path,
+                        upstream_authority=self._authority,
+                        request_path=request_path,
+                        external=external(),
+                    ),
                 )
         lines = write.lines(fields)
         if not locations:  # else they depend on more than the head

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorFDSet,
 )
-from twisted.internet.protocol import Factory
+from zope.interface import implementer
 
 from toolforge_gateway.transport.direct import DirectTLS
 from toolforge_gateway.transport.dispatch import Dispatcher
@@ -69,9 +69,8 @@ class Transports:
         return _DirectFactory(self._dispatcher, creator, True, above)
 
 
-class _DirectFactory(Factory):
-    noisy = False
-
+@implementer(IProtocolFactory)
+class _DirectFactory:
     def __init__(
         self, dispatcher: Dispatcher, creator: Any, is_client: bool, above: IProtocolFactory
     ):

@@ -12,7 +12,7 @@ Twisted and pyOpenSSL are used.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from OpenSSL import SSL
@@ -48,6 +48,7 @@ class DirectTLS(Protocol):
     """
 
     disconnecting = False
+    transport: Any  # Twisted's, for TCP or a Unix socket
 
     def __init__(
         self,
@@ -75,9 +76,8 @@ class DirectTLS(Protocol):
     # As the protocol of Twisted's transport.
 
     def connectionMade(self) -> None:
-        transport: Any = self.transport
-        transport.stopReading()
-        self._socket = transport.getHandle()
+        self.transport.stopReading()
+        self._socket = self.transport.getHandle()
         self._descriptor = self._socket.fileno()
         self._tls = self._over_socket(self._socket)
         if self._is_client:
@@ -234,7 +234,7 @@ class DirectTLS(Protocol):
                 self._end(self._cause(error))
                 return
 
-    def writeSequence(self, data: list[bytes]) -> None:
+    def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
