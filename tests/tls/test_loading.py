@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import x25519
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.tls.chains import basic, issue, key_usage
 from tests.tls.pairs import ORIGIN, Files, client_context, clock_at, setting, shaken
 from toolforge_gateway.config.values import ServerTLS, UpstreamTLS
 from toolforge_gateway.errors import ConfigurationError
@@ -202,8 +203,28 @@ class RevocationFilesTests(LoadingTestCase):
         """A list of another CA, or of one that merely bears the name, is refused."""
         for other in (self.files.backend, Authority("kubernetes")):
             self.assertEqual(
-                self.crl(other.revocation_list()), ["k8s.crl has a list that this CA did not sign"]
+                self.crl(other.revocation_list()),
+                ["k8s.crl has a list that this CA did not sign, or may not"],
             )
+
+    def test_right_to_sign(self) -> None:
+        """An authority whose key is for certificates alone signs no list; one that does not say
+        what its key is for does."""
+        for extensions, good in (
+            ((basic(True), key_usage("certify")), False),
+            ((basic(True), key_usage("certify revoke")), True),
+            ((basic(True),), True),
+        ):
+            authority = Authority("kubernetes")
+            authority.issued = issue(None, [("CN", "kubernetes")], extensions)
+            self.files.write("ca.crt", authority.pem)
+            crl = self.files.write("k8s.crl", authority.revocation_list())
+            settings = self.files.settings(crl=crl, kubernetes_ca="ca.crt")
+            if good:
+                ServerSide.load(settings, self.clock)
+            else:
+                (complaint,) = self.complaints(settings)
+                self.assertIn("or may not", complaint)
 
     def test_dates(self) -> None:
         """A list out of its dates is refused."""
@@ -214,12 +235,34 @@ class RevocationFilesTests(LoadingTestCase):
         self.assertEqual(self.crl(future), ["k8s.crl has a list that is not valid yet"])
 
     def test_partial(self) -> None:
-        """A delta list is not the whole truth and is refused."""
-        delta = self.files.kubernetes.revocation_list(
-            extensions=[(x509.DeltaCRLIndicator(1), True)]
+        """A delta list, or one of some certificates, is not the whole truth and is refused,
+        although it may not say so critically; so is whatever else is critical."""
+        only_authorities = x509.IssuingDistributionPoint(
+            full_name=None,
+            relative_name=None,
+            only_contains_user_certs=False,
+            only_contains_ca_certs=True,
+            only_some_reasons=None,
+            indirect_crl=False,
+            only_contains_attribute_certs=False,
         )
-        (complaint,) = self.crl(delta)
-        self.assertIn("critical extension", complaint)
+        for extension, critical in (
+            (x509.DeltaCRLIndicator(1), True),
+            (x509.DeltaCRLIndicator(1), False),
+            (only_authorities, True),
+            (only_authorities, False),
+            (x509.CRLNumber(1), True),
+        ):
+            crl = self.files.kubernetes.revocation_list(extensions=[(extension, critical)])
+            (complaint,) = self.crl(crl)
+            self.assertIn("partial list", complaint)
+
+    def test_number(self) -> None:
+        """A list with its number is the usual one; one without is taken too."""
+        for extensions in ([(x509.CRLNumber(1), False)], []):
+            crl = self.files.kubernetes.revocation_list(extensions=extensions)
+            settings = self.files.settings(crl=self.files.write("k8s.crl", crl))
+            ServerSide.load(settings, self.clock)
 
 
 class UpstreamFilesTests(LoadingTestCase):

@@ -5,6 +5,10 @@ from __future__ import annotations
 from toolforge_gateway.errors import BadEvidence
 from toolforge_gateway.model import DistinguishedName
 
+LONGEST = 255
+"""Characters.  RFC 5280 appendix A.1 ends CN and O at 64, which not every authority keeps to; no
+identity may have a longer name than this."""
+
 
 def the_only(subject: DistinguishedName, kind: str) -> str:
     """The value of an attribute that must be there exactly once.
@@ -16,6 +20,10 @@ def the_only(subject: DistinguishedName, kind: str) -> str:
     if len(values) != 1:
         count = "no" if not values else "more than one"
         raise refused("certificate-subject", f"the subject of your certificate has {count} {kind}")
+    if len(values[0]) > LONGEST:
+        raise refused(
+            "certificate-subject", f"{kind} in the subject of your certificate is too long"
+        )
     return values[0]
 
 

@@ -16,7 +16,12 @@ from OpenSSL import crypto
 from toolforge_gateway.dn import parse_der
 from toolforge_gateway.errors import BadEvidence
 from toolforge_gateway.model import DistinguishedName
-from toolforge_gateway.tls.files import extended_key_usages, not_after, not_before
+from toolforge_gateway.tls.files import (
+    extended_key_usages,
+    is_authority,
+    not_after,
+    not_before,
+)
 
 REMEMBERED = 1024
 """Certificates; about 3 kB each."""
@@ -72,6 +77,7 @@ def read_facts(der: bytes, subject: bytes) -> Facts:
     try:
         certificate = x509.load_der_x509_certificate(der)
         usages = extended_key_usages(certificate)
+        signs_others = is_authority(certificate)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise refused(
             "certificate-unreadable",
@@ -82,6 +88,10 @@ def read_facts(der: bytes, subject: bytes) -> Facts:
             "certificate-usage",
             "your certificate is not issued for clients (extended key usage clientAuth);"
             " use a client certificate",
+        )
+    if signs_others:
+        raise refused(
+            "certificate-of-authority", "an authority is no client; use a client certificate"
         )
     try:
         name = parse_der(subject)

@@ -85,7 +85,7 @@ def read_authorities(setting: SettingFile, findings: Findings) -> tuple[x509.Cer
     before = len(findings.complaints)
     for certificate in certificates:
         name = certificate.subject.rfc4514_string() or "one without a name"
-        if not _is_authority(certificate):
+        if not is_authority(certificate):
             findings.complain(
                 setting, f"has a certificate of no authority ({name})", "give the CA's certificate"
             )
@@ -179,7 +179,8 @@ def not_after(certificate: x509.Certificate) -> float:
     return (aware or certificate.not_valid_after.replace(tzinfo=UTC)).timestamp()
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may sign others."""
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:

@@ -11,9 +11,13 @@ from datetime import UTC, datetime
 
 import attrs
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from toolforge_gateway.config.values import SettingFile
 from toolforge_gateway.tls.files import Findings, read_bytes
+
+_PARTIAL = frozenset({ExtensionOID.DELTA_CRL_INDICATOR, ExtensionOID.ISSUING_DISTRIBUTION_POINT})
+"""Extensions that say that a list is not all; RFC 5280 wants them critical."""
 
 
 @attrs.frozen
@@ -49,7 +53,9 @@ def read_revocation_lists(
         index = _signer(each, authorities)
         if index is None:
             findings.complain(
-                setting, "has a list that this CA did not sign", "give the list of the same CA"
+                setting,
+                "has a list that this CA did not sign, or may not",
+                "give the list of the same CA, whose key usage has cRLSign",
             )
             continue
         read = _read(each, setting, findings)
@@ -78,10 +84,19 @@ def _signer(
         if crl.issuer == authority.subject:
             try:
                 if crl.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
-                    return index
+                    return index if _may_sign(authority) else None
             except TypeError:
                 continue
     return None
+
+
+def _may_sign(authority: x509.Certificate) -> bool:
+    """Whether the authority may sign lists: it says so where it says what its
+    key is for (RFC 5280 section 6.3.3 (f))."""
+    try:
+        return authority.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def _read(
@@ -96,17 +111,17 @@ def _read(
     elif following <= findings.now:
         findings.complain(setting, "has an expired list", "fetch the CA's present one")
     try:
-        critical = any(extension.critical for extension in crl.extensions) or any(
-            extension.critical for revoked in crl for extension in revoked.extensions
-        )
+        partial = any(
+            extension.critical or extension.oid in _PARTIAL for extension in crl.extensions
+        ) or any(extension.critical for revoked in crl for extension in revoked.extensions)
         serials = frozenset(revoked.serial_number for revoked in crl)
     except ValueError:
         findings.complain(setting, "has a list that cannot be read", "have it issued anew")
         return None
-    if critical:
+    if partial:
         findings.complain(
             setting,
-            "has a list with a critical extension (a delta or partial list)",
+            "has a delta or partial list, or one with a critical extension",
             "give a complete list",
         )
     if following is None or len(findings.complaints) > before:
