@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -68,7 +69,7 @@ class GoodBackend(Server):
         writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
         for number in range(lines):
             await asyncio.sleep(gap)
-            line = b"line %d\n" % number
+            line = b"%d %.3f\n" % (number, time.monotonic())
             writer.write(b"%x\r\n%b\r\n" % (len(line), line))
             await writer.drain()
         writer.write(b"0\r\n\r\n")

@@ -35,7 +35,7 @@ async def broken_backend(field: Field) -> None:
                     answer = await wire.read_answer(reader, method)
             except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
                 # Cut: which is right where something was begun.
-                if kind in ("cutting", "garbage", "endless", "surplus"):
+                if kind in ("cutting", "surplus"):
                     field.judge.good(f"{kind} backend")
                 else:
                     field.judge.fault(f"{kind} backend", "the client got no answer at all")
