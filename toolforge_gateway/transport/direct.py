@@ -5,8 +5,8 @@ in exceptions, and waits for the reactor before it writes.  Here OpenSSL reads
 and writes the descriptor: a small request costs one read and one write.
 
 Twisted's TCP transport still owns the socket, and ends it; while the
-connection lives it neither reads nor writes.  Only public interfaces of
-Twisted and pyOpenSSL are used.
+connection lives it neither reads nor writes.  What is private to pyOpenSSL is
+touched in `handles` alone, what is private to Twisted not at all.
 """
 
 from __future__ import annotations
@@ -28,11 +28,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from toolforge_gateway.transport.dispatch import GONE, READ, WRITE, Dispatcher
+from toolforge_gateway.transport.handles import RECORD, pending, receive, send
 from toolforge_gateway.transport.interfaces import ISecureTransport
 from toolforge_gateway.transport.sockets import nothing_to_read
 
-RECORD = 16384
-"""Bytes of payload in the largest TLS record (RFC 8446 section 5.1)."""
 TURN = 8
 """Records that one connection may deliver before others have their turn."""
 
@@ -137,10 +136,10 @@ class DirectTLS(Protocol):
                 self._read()
 
     def _read(self) -> None:
-        receive, deliver = self._tls.recv, self.wrappedProtocol.dataReceived
+        tls, deliver = self._tls, self.wrappedProtocol.dataReceived
         for _ in range(TURN):
             try:
-                data = receive(RECORD)
+                data = receive(tls)
             except SSL.WantReadError:
                 break
             except SSL.WantWriteError:
@@ -158,7 +157,7 @@ class DirectTLS(Protocol):
             # descriptor is still ready and this is called again.
             if not self._reading or self._descriptor < 0:
                 return
-            if len(data) < RECORD and not self._tls.pending():
+            if len(data) < RECORD and not pending(tls):
                 break
         if self._read_wants_write:
             self._read_wants_write = False
@@ -209,7 +208,7 @@ class DirectTLS(Protocol):
             self._out.append(data)
             return
         try:
-            sent = self._tls.send(data)
+            sent = send(self._tls, data)
         except (SSL.WantWriteError, SSL.WantReadError):
             sent = 0
         except SSL.Error as error:
