@@ -10,6 +10,7 @@ from twisted.internet.protocol import Factory
 
 from tests.relay.ends import OK, End, silent
 from tests.relay.stage import GET, Stage, refused
+from tests.relay.test_bodies import Sender
 
 YEAR = 365 * 86400.0
 PUT = GET[:-2].replace(b"GET", b"PUT", 1)
@@ -132,6 +133,21 @@ class Endings(Stage):
             received = await client.closed()
             self.assertTrue(received.endswith(b"\r\n\r\nhalf"))
             self.assertEqual(client.lost.check(ConnectionDone, SSL.Error) is ConnectionDone, whole)
+
+    async def test_last_answer(self):
+        """The last answer of a connection reaches a slow reader whole, however large it is, and
+        the connection then closes without delay."""
+        client, upstream = await self.exchange(GET[:-2] + b"Connection: close\r\n\r\n")
+        client.transport.pauseProducing()
+        size = 512 * 65536
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        sender = Sender(upstream, size)
+        sender.start()
+        await sender.stalled()
+        client.transport.resumeProducing()
+        received = await client.closed()
+        self.assertEqual(len(received.partition(b"\r\n\r\n")[2]), size)
+        self.assertIs(client.lost.type, ConnectionDone)
 
     async def test_backend_without_close_notify(self):
         """Nor does the gateway take a backend's body of open length for whole without it."""

@@ -6,30 +6,37 @@ from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from tests.relay.ends import OK, End, answering, silent
+from tests.relay.scripted import TOOL, ScriptedStage
 from tests.relay.stage import GET, Stage, refused
+from tests.relay.test_bodies import Sender
 from toolforge_gateway import config
 from toolforge_gateway.service import prepare
 
 MEGABYTE = 1024 * 1024
 
 
+def serve(stage: Stage) -> Resource:
+    """Have a stage's clients served by a Site of its own; its tree."""
+    prepared = prepare(config.load(stage.folder / "gateway.yaml"), reactor)
+    stage.addCleanup(lambda: [pool.close() for pool in prepared.pools])
+    (_, side), *_ = prepared.listeners
+    tls = TLSMemoryBIOFactory(side.creator, False, Site(prepared.root))
+    port = reactor.listenTCP(0, tls, interface="127.0.0.1")
+    stage.addCleanup(port.stopListening)
+    stage.port = port.getHost().port
+    return prepared.root
+
+
 class Traversed(Stage):
-    """The gateway's tree below `/api` would not be its tree: it is served at the root."""
+    """The gateway's tree, at the root of another Site."""
 
     def setUp(self):
         super().setUp()
-        prepared = prepare(config.load(self.folder / "gateway.yaml"), reactor)
-        self.addCleanup(lambda: [pool.close() for pool in prepared.pools])
-        site = Site(prepared.root)
-        (_, side), *_ = prepared.listeners
-        tls = TLSMemoryBIOFactory(side.creator, False, site)
-        port = reactor.listenTCP(0, tls, interface="127.0.0.1")
-        self.addCleanup(port.stopListening)
-        self.port = port.getHost().port
-        plain = reactor.listenTCP(0, Site(prepared.root), interface="127.0.0.1")
+        plain = reactor.listenTCP(0, Site(serve(self)), interface="127.0.0.1")
         self.addCleanup(plain.stopListening)
         self.plain = plain.getHost().port
 
@@ -79,6 +86,22 @@ class Traversed(Stage):
         await client.until(b"half")
         upstream.transport.loseConnection()
         await client.closed()
+
+    async def test_back_pressure(self):
+        """A client that does not read holds the backend up, instead of filling memory."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        client.transport.pauseProducing()
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MEGABYTE))
+        sender = Sender(upstream, 64 * MEGABYTE)
+        sender.start()
+        await sender.stalled()
+        self.assertLess(sender.taken, 32 * MEGABYTE)
+        client.transport.resumeProducing()
+        await client.until(lambda: client.total > 64 * MEGABYTE)
 
     async def test_client_leaves(self):
         """When the client leaves, the upstream request ends at once."""

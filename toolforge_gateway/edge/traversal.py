@@ -68,7 +68,7 @@ class Traversal:
             answer.fail(refusal)
             return NOT_DONE_YET
         if isinstance(decided, Deferred):
-            decided.addErrback(answer.failed)
+            answer.wait_for(decided)
         return NOT_DONE_YET
 
     def _decide(
@@ -95,12 +95,15 @@ class Traversal:
         identity = caller.standing.settled(self._seconds())
 
         def admitted(decision: Decision) -> None:
+            if answer.gone:
+                return
             added = resolved.lines + identity_lines(decision)
             forward = resource.forward(head, target, added, lambda: None, answer)
             answer.follow(forward, has_body=head.has_body)
 
         decision = self._gatekeeper.admit(caller, identity, exchange, resource.route, head, target)
         if isinstance(decision, Deferred):
+            answer.when_left = caller.standing.lost
             return decision.addCallback(admitted)
         return admitted(decision)
 
@@ -136,20 +139,33 @@ def _head_of(request: Any) -> RequestHead:
 
 @implementer(IAnswer, IPushProducer)
 class RequestAnswer:
-    """The answer to a `twisted.web` Request."""
+    """The answer to a `twisted.web` Request.
+
+    :ivar gone: whether the client has left.
+    :ivar when_left: called when it leaves before its request is forwarded.
+    """
 
     def __init__(self, request: Any, exchange: Exchange):
         self._request = request
         self._exchange = exchange
         self._forward: IForward | None = None
-        self._gone = False
+        self.gone = False
+        self.when_left: Callable[[], None] | None = None
+        self._deciding: Deferred[None] | None = None
+        self._over = False
         self._body_held = False
         self._body_left = False
         request.notifyFinish().addErrback(self._left)
 
+    def wait_for(self, deciding: Deferred[None]) -> None:
+        """It is not decided yet: a no may still come, or the client leave."""
+        self._deciding = deciding
+        deciding.addErrback(self._failed)
+
     def follow(self, forward: IForward, has_body: bool) -> None:
         """Send the body there, and tell it when the client leaves."""
-        if self._gone:
+        self._deciding = None
+        if self.gone or self._over:
             return
         self._forward = forward
         self._request.registerProducer(self, True)
@@ -168,10 +184,14 @@ class RequestAnswer:
                 self._forward.end()
 
     def _left(self, reason: Failure) -> None:
-        self._gone = True
+        self.gone = True
         forward, self._forward = self._forward, None
         if forward is not None:
             forward.abort()
+        elif self._deciding is not None:
+            self._deciding.cancel()
+            if self.when_left is not None:
+                self.when_left()
 
     def informational(self, head: ResponseHead) -> None:
         """`twisted.web` cannot pass these on, and its client has long sent
@@ -193,7 +213,7 @@ class RequestAnswer:
 
     def flush(self) -> None:
         """Whatever was written is on its way, but for a head alone."""
-        if not self._gone:
+        if not self.gone:
             self._request.write(b"")
 
     def end(self) -> None:
@@ -213,17 +233,18 @@ class RequestAnswer:
         self._request.write(body)
         self._finish()
 
-    def failed(self, failure: Failure) -> None:
-        """The decision came late, and is no."""
-        if not self._gone:
+    def _failed(self, failure: Failure) -> None:
+        self._deciding = None
+        if not self.gone:
             failure.trap(Refusal)
             self.fail(failure.value)
 
     def _finish(self) -> None:
+        self._over = True
         if self._forward is not None:
             self._forward = None
             self._request.unregisterProducer()
-        if not self._gone:
+        if not self.gone:
             self._request.finish()
 
     def pause(self) -> None:
