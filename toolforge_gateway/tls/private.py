@@ -1,7 +1,8 @@
 """What we need of OpenSSL and pyOpenSSL does not offer.
 
-The only room of the project that looks behind pyOpenSSL's public names; each
-thing it takes from there has a test with the oldest and the newest release.
+Here and in `transport.handles` alone the project looks behind pyOpenSSL's
+public names; each thing that is taken from there has a test with the oldest
+and the newest release.
 """
 
 from __future__ import annotations
