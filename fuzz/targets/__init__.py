@@ -14,4 +14,5 @@ NAMES = (
     "proxy_header",
     "configuration",
     "rules",
+    "connection",
 )
