@@ -9,11 +9,13 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from tests.clients.stage import eventually
 from tests.relay.ends import OK, End, answering, silent
 from tests.relay.scripted import TOOL, ScriptedStage
 from tests.relay.stage import GET, Stage, refused
 from tests.relay.test_bodies import Sender
 from toolforge_gateway import config
+from toolforge_gateway.errors import BadEvidence
 from toolforge_gateway.service import prepare
 
 MEGABYTE = 1024 * 1024
@@ -138,3 +140,47 @@ class Traversed(Stage):
         self.assertNotIn(b"Content-Type", answer)
         self.assertTrue(answer.startswith(b"HTTP/1.1 418 Short And Stout\r\n"))
         self.assertIn(b"\r\nX-A: b\r\n", answer)
+
+
+class TraversedLate(ScriptedStage):
+    """The same while an authenticator takes its time."""
+
+    def setUp(self):
+        super().setUp()
+        serve(self)
+
+    async def test_allowed(self):
+        """A late yes forwards the request with its body."""
+        client = await self.client(None)
+        client.send(GET[:-2].replace(b"GET", b"PUT", 1) + b"Content-Length: 3\r\n\r\nabc")
+        (await self.asked()).answer.callback(TOOL)
+        received = await client.until(b"\r\n\r\nok")
+        self.assertTrue(received.startswith(b"HTTP/1.1 200 OK\r\n"))
+        self.assertIn(b"\r\nX-Toolforge-Tool: tf-test\r\n", self.backend.received)
+        self.assertTrue(self.backend.received.endswith(b"\r\n\r\nabc"))
+
+    async def test_refused(self):
+        """A late no is answered like any other."""
+        client = await self.client(None)
+        client.send(GET)
+        (await self.asked()).answer.errback(BadEvidence(401, "stale", "ask for a new one"))
+        self.assertEqual(refused(await client.until(b"}\n")), (401, "stale"))
+        self.assertEqual(self.backend.connections, [])
+
+    async def test_client_leaves(self):
+        """Nobody waits for an answer to a client that has left, and nothing is forwarded even if
+        one comes."""
+        for count, at_cancel in enumerate((None, TOOL), 1):
+            client = await self.client(None)
+            client.send(GET)
+            question = await self.asked(count)
+            question.at_cancel = at_cancel
+            client.transport.abortConnection()
+            await eventually(lambda question=question: question.cancelled)
+        self.assertEqual(self.backend.connections, [])
+
+
+class TraversedLateConnection(TraversedLate):
+    """And when what it says depends on the connection."""
+
+    depends_on = "connection"
