@@ -21,6 +21,8 @@ from benchmarks.stage import Stage
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE / "results"
 KEPT = HERE.parent / "docs"
+DISTURBED = 0.1
+"""The share of other programs from which on figures say more of them than of the proxies."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -214,6 +216,11 @@ def _show(
         f"client in {found.about['load_client']}; * the load's CPU was full, not the proxy's.\n"
         f"{output / 'latest.json'} has every figure, latest.svg the chart."
     )
+    if (share := found.disturbed(names[0])) > DISTURBED:
+        print(
+            f"Other programs had {peers[0].title}'s CPU for up to {share:.0%} of the time: "
+            "measure again when the machine has nothing else to do."
+        )
     if stage.load_cpu == stage.proxy_cpu:
         print("There is one CPU only: proxies shared it with the load.")
     for failure in found.failures:

@@ -79,7 +79,9 @@ def go(peer: Peer, around: Surroundings, client: Running) -> tuple[Report, Figur
     :raise CannotRun: an answer was wrong; then the figures would mean nothing.
     """
     proxy, backend = peer.cpu_seconds(), cpu_seconds(around.stage.backend_pids)
+    waited = peer.waiting_seconds()
     report = client.go()
+    waited = peer.waiting_seconds() - waited
     proxy_seconds = peer.cpu_seconds() - proxy
     backend_seconds = cpu_seconds(around.stage.backend_pids) - backend
     if report.errors or not report.requests:
@@ -92,6 +94,7 @@ def go(peer: Peer, around: Surroundings, client: Running) -> tuple[Report, Figur
     seconds = report.seconds
     return report, {
         "proxy_cpu_seconds": proxy_seconds,
+        "proxy_waited": waited / seconds,
         "proxy_busy": proxy_seconds / seconds,
         "client_busy": report.cpu_seconds / seconds,
         "backend_busy": backend_seconds / seconds,

@@ -152,6 +152,17 @@ def _threads_seconds(folder: Path) -> float:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def waiting_seconds(roots: Sequence[int]) -> float:
+    """How long threads of whole process trees could have run and did not get the CPU; 0 where the
+    scheduler does not say."""
+    total = 0
+    for pid in tree(roots):
+        with contextlib.suppress(OSError):
+            for thread in (PROC / str(pid) / "task").iterdir():
+                total += int((thread / "schedstat").read_text().split()[1])
+    return total / 1e9
+
+
 def system_share(roots: Sequence[int]) -> tuple[int, int]:
     """Ticks in user and in system mode of whole process trees: their ratio, not their sum, is
     what they are good for."""

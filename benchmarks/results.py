@@ -59,6 +59,18 @@ class Results:
         proxy, client, backend = (share or 0.0 for share in shares)
         return proxy < FULL <= client + backend
 
+    def disturbed(self, peer: str) -> float:
+        """The largest share of a measure's time in which other programs had this peer's CPU."""
+        measures = (measure for measure, name in self._rounds if name == peer)
+        return max(
+            (
+                self.median(measure, peer, "proxy_waited") or 0.0
+                for measure in measures
+                if self._has(measure, peer, "proxy_waited")
+            ),
+            default=0.0,
+        )
+
     def _has(self, measure: str, peer: str, figure: str) -> bool:
         return any(figure in each for each in self._rounds.get((measure, peer), []))
 

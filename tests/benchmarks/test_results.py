@@ -49,6 +49,15 @@ class ResultsTests(SynchronousTestCase):
         held = [peer for peer in self.results.peers() if self.results.held_back("get", peer)]
         self.assertEqual(held, ["waiting"])
 
+    def test_disturbed(self) -> None:
+        """The measure that other programs disturbed most is what is said of a peer."""
+        self.results.add("get", "nginx", {"proxy_waited": 0.02})
+        self.results.add("connect", "nginx", {"proxy_waited": 0.4})
+        self.results.add("idle", "nginx", {"kb_each": 24.0})
+        self.results.add("get", "gateway", {"proxy_waited": 0.9})
+        self.assertEqual(self.results.disturbed("nginx"), 0.4)
+        self.assertEqual(self.results.disturbed("envoy"), 0.0)
+
     def test_memory_has_no_bottleneck(self) -> None:
         """A measure without shares of CPUs is not held back by anything."""
         self.results.add("idle", "nginx", {"kb_each": 24.0})
