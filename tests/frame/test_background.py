@@ -99,7 +99,9 @@ def end(pid: int) -> None:
 def ask(port: int) -> bytes:
     """Ask for `/healthz`; the answer."""
     context = ssl.create_default_context(cafile=str(pki() / "server-ca.crt"))
-    with socket.create_connection(("127.0.0.1", port)) as plain:
-        with context.wrap_socket(plain, server_hostname="localhost") as tls:
-            tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return tls.recv(65536)
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return tls.recv(65536)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import attrs
-import twisted.plugins
 from twisted.internet.defer import Deferred
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+import twisted.plugins
 from tests.clients.stage import eventually
 from tests.relay.stage import Stage
 from toolforge_gateway.interfaces import IAuthenticator, IAuthenticatorFactory
@@ -89,9 +89,7 @@ class ScriptedStage(Stage):
         super().setUp()
 
     def authenticators(self) -> list[dict]:
-        return [
-            {"kind": "scripted", "depends_on": self.depends_on, "headers": list(self.headers)}
-        ]
+        return [{"kind": "scripted", "depends_on": self.depends_on, "headers": list(self.headers)}]
 
     @property
     def questions(self) -> list[Question]:

@@ -41,9 +41,7 @@ class Stage(CoroutineCase):
         self.addCleanup(self.backend.port.stopListening)
         path = self.folder / "gateway.yaml"
         path.write_text(yaml.safe_dump(self.document()))
-        self.service = make_service(
-            config.load(path), self.reactor, chosen(self.reactor)
-        )
+        self.service = make_service(config.load(path), self.reactor, chosen(self.reactor))
         self.service.startService()
         self.addCleanup(self.stop)
         self.port = self.service.addresses()[0].port

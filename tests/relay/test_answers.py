@@ -10,6 +10,7 @@ from tests.relay.stage import GET, Stage, refused
 
 class Locations(Stage):
     url = "https://127.0.0.1:{port}/base"
+
     async def location(self, value: bytes, host: bytes = b"localhost:9999") -> bytes:
         """What becomes of a Location that the backend sends."""
         self.backend.script = lambda connection: connection.send(
@@ -62,7 +63,8 @@ class Passed(Stage):
         backend's connection does not."""
         self.backend.script = answering(
             b"HTTP/1.1 404 Never Heard Of It\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nX-Mine: 1\r\n"
-            b"Keep-Alive: timeout=5\r\nConnection: keep-alive, X-Mine\r\nContent-Length: 2\r\n\r\nok"
+            b"Keep-Alive: timeout=5\r\nConnection: keep-alive, X-Mine\r\n"
+            b"Content-Length: 2\r\n\r\nok"
         )
         answer = await self.ask(GET)
         self.assertEqual(

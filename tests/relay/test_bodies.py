@@ -68,7 +68,8 @@ class Uploads(Stage):
             upstream = await self.backend.connection(len(self.backend.connections) + 1)
             if framing.startswith(b"C"):
                 start = (await upstream.until(b"\r\n\r\n")).index(b"\r\n\r\n") + 4
-                received = await upstream.until(lambda: upstream.total >= start + len(body))
+                size = start + len(body)
+                received = await upstream.until(lambda at=upstream, size=size: at.total >= size)
                 self.assertEqual(received[start:], body)
             else:
                 received = await upstream.until(b"\r\n0\r\n\r\n")
@@ -115,7 +116,9 @@ class Uploads(Stage):
     async def test_client_leaves(self):
         """When a client leaves in the middle of its upload, the backend's request ends at once and
         does not look whole."""
-        client, upstream = await self.exchange(POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        client, upstream = await self.exchange(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+        )
         client.transport.abortConnection()
         received = await upstream.closed()
         self.assertFalse(received.endswith(b"0\r\n\r\n"))
@@ -206,7 +209,7 @@ class Downloads(Stage):
             client.send(request)
             # A connection that carried a HEAD is not used again.
             upstream = await self.backend.connection(min(count, 1) + 1)
-            await upstream.until(lambda count=count: upstream.requests == max(count, 1))
+            await upstream.until(lambda at=upstream, count=count: at.requests == max(count, 1))
             upstream.send(answer)
             received = await client.until(answer)
             self.assertTrue(received.endswith(answer))

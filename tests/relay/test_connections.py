@@ -87,7 +87,6 @@ class Kept(Stage):
         received = await client.until(b"\r\n\r\nok")
         self.assertIn(b"foreign-tool", received)
 
-
     async def test_ahead(self):
         """What a client sends ahead of its turn waits with the client, not in memory, and is all
         served in the end."""
@@ -241,9 +240,7 @@ class Proxied(Stage):
     async def test_version_2(self):
         """So it is in version 2 of the header."""
         addresses = bytes([203, 0, 113, 5, 127, 0, 0, 1]) + b"\x13\x88\x01\xbb"
-        client = await self.client(
-            header=b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + addresses
-        )
+        client = await self.client(header=b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + addresses)
         client.send(GET)
         await client.until(b"\r\n\r\nok")
         self.assertIn(b"\r\nX-Forwarded-For: 203.0.113.5\r\n", self.backend.received)
@@ -329,8 +326,10 @@ class Alpn(Stage):
 
             context = ssl.create_default_context(cafile=str(pki() / "server-ca.crt"))
             context.set_alpn_protocols(["h2", "http/1.1"])
-            with socket.create_connection(("127.0.0.1", self.port)) as plain:
-                with context.wrap_socket(plain, server_hostname="localhost") as tls:
-                    return tls.selected_alpn_protocol()
+            with (
+                socket.create_connection(("127.0.0.1", self.port)) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as tls,
+            ):
+                return tls.selected_alpn_protocol()
 
         self.assertEqual(await deferToThread(ask), "http/1.1")

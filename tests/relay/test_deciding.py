@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from tests.clients.stage import eventually
-from tests.relay.ends import OK, answering, silent
+from tests.relay.ends import OK, silent
 from tests.relay.scripted import TOOL, ScriptedStage
 from tests.relay.stage import GET, refused
 from toolforge_gateway.errors import BadEvidence
@@ -75,7 +75,7 @@ class Request(ScriptedStage):
         await client.until(lambda: client.received.count(b"\r\n\r\nok") == 2)
 
     async def test_body(self):
-        """A body that comes meanwhile, all of it or its beginning, small or large, arrives whole."""
+        """A body that comes meanwhile, or its beginning, arrives whole, small or large."""
         self.backend.script = silent
         for count, size in enumerate((10, 70_000, 1_000_000), 1):
             body = bytes(range(250)) * (size // 250) + b"." * (size % 250)
@@ -83,7 +83,7 @@ class Request(ScriptedStage):
             client.send(PUT + b"Content-Length: %d\r\n\r\n" % size + body)
             (await self.asked(count)).answer.callback(TOOL)
             upstream = await self.backend.connection()
-            await upstream.until(lambda: upstream.received.endswith(body))
+            await upstream.until(lambda at=upstream, body=body: at.received.endswith(body))
             upstream.send(OK)
             await client.until(b"\r\n\r\nok")
             upstream.transport.abortConnection()
@@ -108,8 +108,8 @@ class Request(ScriptedStage):
             question = await self.asked(count)
             question.at_cancel = at_cancel
             client.transport.abortConnection()
-            await eventually(lambda: question.cancelled)
-            await eventually(lambda: len(self.log()) == count)
+            await eventually(lambda question=question: question.cancelled)
+            await eventually(lambda count=count: len(self.log()) == count)
             line = self.log()[-1]
             self.assertEqual((line["status"], line["reason"]), (0, "client-left"))
         self.assertEqual(self.backend.received, b"")
@@ -138,7 +138,8 @@ class Seen(ScriptedStage):
         client = await self.client(None)
         client.send(
             GET[:-2].replace(b"/jobs HTTP", b"/jobs?a=%20&b HTTP")
-            + b"X-API-Key: k1\r\nAuthorization: Bearer x\r\ncookie: caf\xe9\r\nx-api-key: k2\r\n\r\n"
+            + b"X-API-Key: k1\r\nAuthorization: Bearer x\r\ncookie: caf\xe9\r\n"
+            + b"x-api-key: k2\r\n\r\n"
         )
         question = await self.asked()
         self.assertEqual(
@@ -230,7 +231,7 @@ class Connection(ScriptedStage):
             client.send(request)
             question = await self.asked(count)
             client.transport.abortConnection()
-            await eventually(lambda: question.cancelled)
+            await eventually(lambda question=question: question.cancelled)
         self.assertEqual(self.backend.connections, [])
 
 

@@ -18,7 +18,8 @@ class Forwarded(Stage):
         """The head is the gateway's own: target without the prefix, the upstream's Host, the
         client's end-to-end fields in their order and spelling, then what the gateway says."""
         await self.ask(
-            b"GET /jobs/v1/tool/tf-test/jobs?follow=True&x=%20+ HTTP/1.1\r\nHost: localhost:8443\r\n"
+            b"GET /jobs/v1/tool/tf-test/jobs?follow=True&x=%20+ HTTP/1.1\r\n"
+            b"Host: localhost:8443\r\n"
             b"aCCept:  application/json \r\nX-Toolforge-Trace: 1\r\nX_Other: 2\r\n\r\n"
         )
         line, fields = head(self.backend.received)
@@ -51,8 +52,8 @@ class Forwarded(Stage):
         """No spelling of the identity and forwarding headers gets from a client to a backend,
         and Connection cannot remove the gateway's own."""
         await self.ask(
-            GET[:-2]
-            + b"X-Toolforge-Tool: victim\r\nx_toolforge_tool: victim\r\nX.Toolforge.User: victim\r\n"
+            GET[:-2] + b"X-Toolforge-Tool: victim\r\nx_toolforge_tool: victim\r\n"
+            b"X.Toolforge.User: victim\r\n"
             b"X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n"
             b"ssl-client-subject-dn: CN=victim\r\nX-Original-URL: /victim\r\n"
             b"Authorization: Bearer secret\r\nCookie: secret=1\r\n"
@@ -143,7 +144,9 @@ class Refusing(Stage):
 
 
 class Trusted(Stage):
-    listener = {"forwarded": {"trusted": [{"client_ca": "backend", "cn": "service:components-api"}]}}
+    listener = {
+        "forwarded": {"trusted": [{"client_ca": "backend", "cn": "service:components-api"}]}
+    }
 
     CLAIM = GET[:-2] + (
         b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: http\r\n"

@@ -67,9 +67,7 @@ class Traversed(Stage):
         body = bytes(range(256)) * (3 * MEGABYTE // 256)
         client = await self.client()
         client.send(
-            GET[:-2].replace(b"GET", b"PUT", 1)
-            + b"Content-Length: %d\r\n\r\n" % len(body)
-            + body
+            GET[:-2].replace(b"GET", b"PUT", 1) + b"Content-Length: %d\r\n\r\n" % len(body) + body
         )
         upstream = await self.backend.connection()
         start = (await upstream.until(b"\r\n\r\n")).index(b"\r\n\r\n") + 4
