@@ -81,7 +81,7 @@ class Traversal:
         head = _head_of(request)
         target = check_target(head.target)
         if not is_below(target.path, resource.route.prefix):
-            raise NOT_FOUND  # The tree is not at the root of this Site.
+            raise NOT_FOUND.with_traceback(None)  # The tree is not at the root of this Site.
         caller = self._caller(request)
         resolved = forwarded.resolve(
             head.fields,
