@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,8 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_args(argv)
     raise_limit()
+    # So that a run that is told to end still ends what it started, and removes its folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with _folder(options.folder) as folder:
             return _run(options, folder)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from benchmarks.processes import tree
 from benchmarks.stage import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +53,36 @@ class CommandTests(SynchronousTestCase):
         self.assertGreater(cost, 1)
         self.assertIn("<svg", (output / "latest.svg").read_text())
         shutil.rmtree(output)
+
+    def test_told_to_end(self) -> None:
+        """A run that is told to end leaves no process and no file behind."""
+        try:
+            program("nginx")
+        except LookupError as error:
+            raise SkipTest(f"{error}: apt-get install nginx") from None
+        # Not trial's own: a socket of nginx's is in it, and the names of those must be short.
+        temporary = Path(tempfile.mkdtemp(prefix="bench-"))
+        self.addCleanup(shutil.rmtree, temporary)
+        words = ["--quick", "--peers", "nginx", "--only", "keep-alive", "--seconds", "100"]
+        running = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", *words],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(running.kill)
+        with running, running.stderr as said:
+            for line in said:
+                if "keep-alive" in line:
+                    break
+            started = list(tree([running.pid]))
+            running.terminate()
+            self.assertEqual(running.wait(60), 143)
+        self.assertGreater(len(started), 3)
+        self.assertEqual([pid for pid in started if Path("/proc", str(pid)).exists()], [])
+        self.assertEqual(list(temporary.iterdir()), [])
 
     def test_unknown_peer(self) -> None:
         """A peer that there is not is a mistake, with the names that there are."""
