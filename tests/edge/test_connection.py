@@ -1,0 +1,133 @@
+"""A client's connection over a fake transport: what only timing could show on a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.clients.stage import ROOT, pki
+from toolforge_gateway import config
+from toolforge_gateway.edge.connection import LINGER
+from toolforge_gateway.observe.accesslog import AccessLog
+from toolforge_gateway.service import GatewayService, prepare
+
+
+class Transport:
+    """`ISecureTransport` of an anonymous client, as far as the server side uses it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.ended: list[str] = []
+        self.full = False
+        """Whether what is written stays in its buffer."""
+
+    def getPeer(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.1", 5000)
+
+    def getHandle(self):
+        return self
+
+    def get_protocol_version_name(self) -> str:
+        return "TLSv1.3"
+
+    def get_peer_certificate(self, **form: bool) -> None:
+        """Nobody's."""
+
+    def get_verified_chain(self) -> None:
+        """Nobody's."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing is delayed here."""
+
+    def registerProducer(self, producer, streaming: bool) -> None:
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+        if self.full:
+            self.producer.pauseProducing()
+
+    def pauseProducing(self) -> None:
+        """Whether it reads is not looked at."""
+
+    def resumeProducing(self) -> None:
+        """See `pauseProducing`."""
+
+    def loseConnection(self) -> None:
+        self.ended.append("lose")
+
+    def close_wire(self) -> None:
+        self.ended.append("wire")
+
+    def abortConnection(self) -> None:
+        self.ended.append("abort")
+
+
+class ConnectionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir(parents=True)
+        (folder / "tls").symlink_to(pki())
+        path = folder / "gateway.yaml"
+        path.write_text((ROOT / "etc" / "gateway.yaml").read_text())
+        self.clock = MemoryReactorClock()
+        self.clock.advance(1_800_000_000)
+        prepared = prepare(config.load(path), self.clock)
+        service = GatewayService(prepared, AccessLog(lambda line: None), self.clock)
+        self.transport = Transport()
+        self.connection = service._servers[0][2].buildProtocol(None)
+        self.connection.makeConnection(self.transport)
+        self.connection.handshakeCompleted()
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(int(seconds * 4) + 2):
+            self.clock.advance(0.25)
+
+    def ask(self) -> None:
+        """A request that is answered at once, and is the last."""
+        self.connection.dataReceived(
+            b"GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        )
+        self.assertIn(b"no-such-path", self.transport.written)
+
+    def test_last_answer_waits_for_a_slow_reader(self) -> None:
+        """A connection whose last answer is not out yet is closed when it is, not before."""
+        self.transport.full = True
+        self.ask()
+        self.assertEqual(self.transport.ended, [])
+        self.transport.producer.resumeProducing()
+        self.assertEqual(self.transport.ended, ["lose"])
+
+    def test_reader_that_takes_nothing(self) -> None:
+        """One that takes nothing more has its time, then is closed, then is cut."""
+        self.transport.full = True
+        self.ask()
+        self.pass_time(55)
+        self.assertEqual(self.transport.ended, [])
+        self.pass_time(5)
+        self.assertEqual(self.transport.ended, ["wire"])
+        self.pass_time(LINGER)
+        self.assertEqual(self.transport.ended, ["wire", "abort"])
+
+    def test_client_that_does_not_close(self) -> None:
+        """After the last answer a client has a few seconds to close its side."""
+        self.ask()
+        self.assertEqual(self.transport.ended, ["lose"])
+        self.pass_time(LINGER)
+        self.assertEqual(self.transport.ended, ["lose", "wire"])
+
+    def test_requests_ahead_wait_for_a_slow_reader(self) -> None:
+        """While a client takes no answers, its next requests are not served."""
+        self.transport.full = True
+        request = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n"
+        self.connection.dataReceived(3 * request)
+        self.assertEqual(self.transport.written.count(b"HTTP/1.1 404"), 1)
+        self.transport.full = False
+        self.transport.producer.resumeProducing()
+        self.assertEqual(self.transport.written.count(b"HTTP/1.1 404"), 3)

@@ -1,0 +1,229 @@
+"""One request on its way to a backend, turn by turn, between two fakes."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from toolforge_gateway.config.values import Timeouts
+from toolforge_gateway.deadlines import RESOLUTION, Deadlines
+from toolforge_gateway.http import write
+from toolforge_gateway.http.head import HeadLimits
+from toolforge_gateway.http.known import KnownAnswers
+from toolforge_gateway.http.message import Framing
+from toolforge_gateway.interfaces import IAnswer, IForward
+from toolforge_gateway.proxy.forwarding import MAX_INFORMATIONAL, Forwarding
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@implementer(IAnswer)
+class Caller:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def informational(self, head):
+        self.told.append(head.status)
+
+    def begin(self, head, lines):
+        self.told.append(("begin", head.status, lines))
+
+    def data(self, payload):
+        self.told.append(payload)
+
+    def flush(self):
+        """Not written down: it changes when bytes go, not which."""
+
+    def end(self):
+        self.told.append("end")
+
+    def cut(self):
+        self.told.append("cut")
+
+    def fail(self, refusal):
+        self.told.append(("fail", refusal.status, refusal.reason))
+
+    def pause(self):
+        self.told.append("pause")
+
+    def resume(self):
+        self.told.append("resume")
+
+
+class Connection:
+    """A connection to a backend, as far as a forwarding uses it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.reading = True
+        self.ended = ""
+        self.current = None
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def read_on(self, wanted: bool) -> None:
+        self.reading = wanted
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+
+class Pool:
+    """Gives a kept connection or none, and takes back what it is given."""
+
+    def __init__(self, kept: Connection | None) -> None:
+        self.kept = kept
+        self.back: list[Connection] = []
+        self.dialling: Deferred = Deferred(lambda _: None)
+
+    def take(self) -> Connection | None:
+        return self.kept
+
+    def dial(self, borrower: Forwarding) -> Deferred:
+        return self.dialling
+
+    def put(self, connection: Connection) -> None:
+        self.back.append(connection)
+
+
+class ForwardingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.caller = Caller()
+        self.connection = Connection()
+
+    def forward(self, body: Framing = Framing.NONE, kept: bool = True) -> Forwarding:
+        self.pool = Pool(self.connection if kept else None)
+        return Forwarding(
+            backend="jobs-api",
+            pool=self.pool,
+            deadlines=Deadlines(self.clock),
+            timeouts=Timeouts(connect=5, response_head=60, response_idle=30),
+            method=b"GET",
+            head=b"GET / HTTP/1.1\r\n\r\n",
+            body=body,
+            answers=KnownAnswers(HeadLimits()),
+            answer_lines=lambda head: write.lines(head.fields),
+            answer=self.caller,
+        ).start()
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(int(seconds / RESOLUTION) + 2):
+            self.clock.advance(RESOLUTION)
+
+    def test_interfaces(self) -> None:
+        """Both ends are what they say they are."""
+        verifyObject(IAnswer, self.caller)
+        verifyObject(IForward, self.forward())
+
+    def test_kept(self) -> None:
+        """A kept connection is written to at once, and goes back after the answer."""
+        forwarding = self.forward()
+        self.assertEqual(self.connection.written, b"GET / HTTP/1.1\r\n\r\n")
+        forwarding.received(OK)
+        self.assertEqual(
+            self.caller.told, [("begin", 200, b"Content-Length: 2\r\n"), b"ok", "end"]
+        )
+        self.assertEqual(self.pool.back, [self.connection])
+
+    def test_body_waits_for_the_dial(self) -> None:
+        """While a connection is dialled the caller sends no more than it has sent already, and
+        that is kept; both go on once the connection is there."""
+        forwarding = self.forward(Framing.CHUNKED, kept=False)
+        self.assertEqual(self.caller.told, ["pause"])
+        forwarding.data(b"abc")
+        forwarding.flush()
+        forwarding.dialled(self.connection)
+        self.assertEqual(self.connection.written, b"")
+        forwarding.connected(self.connection)
+        self.assertEqual(self.caller.told, ["pause", "resume"])
+        self.assertEqual(self.connection.written, b"GET / HTTP/1.1\r\n\r\n3\r\nabc\r\n")
+        forwarding.end()
+        self.assertTrue(self.connection.written.endswith(b"0\r\n\r\n"))
+
+    def test_connect_deadline(self) -> None:
+        """A connection that does not come about in time is a 504, and is given up."""
+        self.forward(kept=False)
+        self.pass_time(5)
+        self.assertEqual(self.caller.told, [("fail", 504, "backend-connect-timeout")])
+        self.assertTrue(self.pool.dialling.called)
+
+    def test_head_deadline_counts_from_the_end_of_the_request(self) -> None:
+        """A backend is not waited for while the caller still sends."""
+        forwarding = self.forward(Framing.LENGTH)
+        self.pass_time(120)
+        self.assertEqual(self.caller.told, [])
+        forwarding.end()
+        self.pass_time(59)
+        self.assertEqual(self.caller.told, [])
+        self.pass_time(1)
+        self.assertEqual(self.caller.told, [("fail", 504, "backend-timeout")])
+        self.assertEqual(self.connection.ended, "aborted")
+
+    def test_backend_takes_no_more(self) -> None:
+        """A backend that takes no more of the body holds the caller, and is waited for."""
+        forwarding = self.forward(Framing.LENGTH)
+        forwarding.backend_full()
+        self.assertEqual(self.caller.told, ["pause"])
+        forwarding.backend_ready()
+        self.assertEqual(self.caller.told, ["pause", "resume"])
+        forwarding.backend_full()
+        self.pass_time(60)
+        self.assertEqual(self.caller.told[-1], ("fail", 504, "backend-timeout"))
+
+    def test_caller_takes_no_more(self) -> None:
+        """A caller that takes no more holds the backend, whose connection reads again when it
+        goes back."""
+        forwarding = self.forward()
+        forwarding.received(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
+        forwarding.pause()
+        self.assertFalse(self.connection.reading)
+        forwarding.resume()
+        self.assertTrue(self.connection.reading)
+        self.pass_time(29)
+        forwarding.received(b"ok")
+        self.assertEqual(self.caller.told[-1], "end")
+
+    def test_early_answer(self) -> None:
+        """After an answer that came before the request's end the connection is not used again."""
+        forwarding = self.forward(Framing.LENGTH)
+        forwarding.received(OK)
+        self.assertEqual(self.caller.told[-1], "end")
+        self.assertEqual((self.pool.back, self.connection.ended), ([], "aborted"))
+        forwarding.data(b"more")
+        forwarding.end()
+        self.assertNotIn(b"more", self.connection.written)
+
+    def test_interim_answers(self) -> None:
+        """Interim answers pass, up to a number that no honest backend needs."""
+        forwarding = self.forward()
+        for _ in range(MAX_INFORMATIONAL):
+            forwarding.received(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        self.assertEqual(self.caller.told, [103] * MAX_INFORMATIONAL)
+        forwarding.received(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        self.assertEqual(self.caller.told[-1], ("fail", 502, "backend-broken-answer"))
+
+    def test_abort(self) -> None:
+        """A caller that leaves ends the request, connected or not, and hears no more."""
+        forwarding = self.forward()
+        forwarding.abort()
+        self.assertEqual(self.connection.ended, "aborted")
+        forwarding.lost(Failure(ConnectionDone()))
+        waiting = self.forward(kept=False)
+        waiting.abort()
+        self.assertTrue(self.pool.dialling.called)
+        late = Connection()
+        waiting.dialled(late)
+        self.assertEqual(late.ended, "aborted")
+        self.assertEqual(self.caller.told, [])
