@@ -92,6 +92,7 @@ def prepare(
             loaded.upstream.creator_for(backend.server_name),
             transports,
             backend.timeouts.connect,
+            deadlines,
         )
         return ReverseProxyResource(backend, pool, deadlines, traversal)
 
@@ -174,8 +175,6 @@ class GatewayService(Service):
         """See `IService`."""
         if not self._ports:
             self.privilegedStartService()
-        for pool in self._prepared.pools:
-            self._prepared.deadlines.watch(pool)
         super().startService()
 
     def stopService(self) -> Deferred[None]:
@@ -248,7 +247,6 @@ class GatewayService(Service):
         if patience.active():
             patience.cancel()
         for pool in self._prepared.pools:
-            self._prepared.deadlines.forget(pool)
             pool.close()
         operations, self._operations = self._operations, []
         over = [maybeDeferred(port.stopListening) for port in operations]

@@ -7,6 +7,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.proxy.connection import UpstreamConnection
 from toolforge_gateway.proxy.pool import IDLE_SECONDS, MAX_IDLE, Pool
 
@@ -41,8 +42,9 @@ class PoolTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A pool whose clock stands still."""
         self.clock = MemoryReactorClock()
+        self.deadlines = Deadlines(self.clock)
         # Dialling is for the tests with a real backend: these bring their own.
-        self.pool = Pool(self.clock, "192.0.2.1", 443, None, None, 5.0)
+        self.pool = Pool(self.clock, "192.0.2.1", 443, None, None, 5.0, self.deadlines)
 
     def borrowed(self) -> UpstreamConnection:
         """A connection that is in use."""
@@ -61,12 +63,6 @@ class PoolTests(SynchronousTestCase):
     def lose(self, connection: UpstreamConnection) -> None:
         """The reactor says that it is gone."""
         connection.connectionLost(Failure(ConnectionDone()))
-
-    def sweep(self) -> None:
-        """What `Deadlines` does."""
-        if self.pool.deadline is not None and self.pool.deadline <= self.clock.seconds():
-            self.pool.deadline = None
-            self.pool.deadline_passed()
 
     def test_empty(self) -> None:
         """From an empty pool nothing is taken, and it has nothing to wait for."""
@@ -113,19 +109,21 @@ class PoolTests(SynchronousTestCase):
         between has its time from then on."""
         old, young = self.kept(2)
         self.clock.advance(IDLE_SECONDS - 1)
-        self.sweep()
         self.assertIs(self.pool.take(), young)
         self.pool.put(young)
         self.clock.advance(1)
-        self.sweep()
         self.assertEqual((old.transport.ended, young.transport.ended), ("closed", ""))
         self.clock.advance(IDLE_SECONDS - 1.5)
-        self.sweep()
         self.assertEqual(young.transport.ended, "")
         self.clock.advance(0.5)
-        self.sweep()
         self.assertEqual(young.transport.ended, "closed")
         self.assertIsNone(self.pool.deadline)
+
+    def test_nothing_to_wait_for(self) -> None:
+        """A pool with nothing idle costs no timer."""
+        self.kept()
+        self.clock.advance(IDLE_SECONDS + 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closed(self) -> None:
         """Closing the pool closes what is idle; what is in use is closed when it comes back."""

@@ -19,6 +19,7 @@ from toolforge_gateway.proxy.connection import UpstreamConnection
 from toolforge_gateway.transport.choice import Transports
 
 if TYPE_CHECKING:
+    from toolforge_gateway.deadlines import Deadlines
     from toolforge_gateway.proxy.forwarding import Forwarding
 
 IDLE_SECONDS = 50.0
@@ -40,6 +41,7 @@ class Pool:
     :param connect_timeout: seconds for TCP; the borrower's own deadline
         covers TCP and TLS together.
     :ivar max_idle: how many connections are kept.
+    :param deadlines: tells when what is kept has been idle for too long.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Pool:
         creator: IOpenSSLClientConnectionCreator,
         transports: Transports,
         connect_timeout: float,
+        deadlines: Deadlines,
     ):
         self._reactor = reactor
         self._endpoint = _endpoint(reactor, host, port, connect_timeout)
         self._creator = creator
         self._transports = transports
+        self._deadlines = deadlines
         self._idle: deque[UpstreamConnection] = deque()
         self._closed = False
         self.deadline: float | None = None
@@ -89,6 +93,7 @@ class Pool:
         self._idle.append(connection)
         if self.deadline is None:
             self.deadline = connection.idle_since + IDLE_SECONDS
+            self._deadlines.watch(self)
 
     def lost(self, connection: UpstreamConnection) -> None:
         """A connection is gone; called by the connection."""
@@ -105,10 +110,13 @@ class Pool:
             self._idle.popleft().close()
         if self._idle:
             self.deadline = self._idle[0].idle_since + IDLE_SECONDS
+        else:
+            self._deadlines.forget(self)
 
     def close(self) -> None:
         """Close what is idle, and from now on whatever comes back."""
         self._closed = True
+        self._deadlines.forget(self)
         while self._idle:
             self._idle.pop().close()
 
