@@ -14,9 +14,7 @@ from .http.message import Field
 from .http.write import lines
 
 _is_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
-_NAMES = frozenset(
-    [b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"]
-)
+_NAMES = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"])
 
 
 @attrs.frozen

@@ -12,7 +12,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import ModuleType
 
-from twisted import plugins as installed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -25,6 +24,7 @@ from toolforge_gateway.errors import ConfigurationError
 from toolforge_gateway.model import Evidence, Kind
 from toolforge_gateway.testing.authenticators import AuthenticatorContract
 from toolforge_gateway.testing.options import options_of
+from twisted import plugins as installed
 
 STRANGER = Path(__file__).with_name("stranger")
 PROJECT = Path(toolforge_gateway.__file__).parents[1]

@@ -218,7 +218,9 @@ class DefaultTests(SynchronousTestCase):
         """Nothing is trusted, opened or logged elsewhere unless it is asked for."""
         configuration = loaded("")
         self.assertEqual(configuration.timeouts, Timeouts(10, 10, 30, 65, 5, 60, 60, 30))
-        self.assertEqual(configuration.limits, Limits(8192, 32768, 100, 134217728, 10000, 4096, None))
+        self.assertEqual(
+            configuration.limits, Limits(8192, 32768, 100, 134217728, 10000, 4096, None)
+        )
         self.assertEqual(configuration.access_log, AccessLog("json", "-"))
         self.assertIsNone(configuration.operations)
         (listener,) = configuration.listen

@@ -91,9 +91,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def ask(self) -> None:
         """A request that is answered at once, and is the last."""
-        self.connection.dataReceived(
-            b"GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        )
+        self.connection.dataReceived(b"GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         self.assertIn(b"no-such-path", self.transport.written)
 
     def test_last_answer_waits_for_a_slow_reader(self) -> None:

@@ -19,9 +19,7 @@ def to_backend(*fields: Field, credentials: bool = False, minor: int = 1) -> lis
 
 
 def to_client(*fields: Field, status: int = 200, method: bytes = b"GET") -> list[Field]:
-    return response_fields(
-        parse_response_head(response_head(status, b"x", fields), method, LIMITS)
-    )
+    return response_fields(parse_response_head(response_head(status, b"x", fields), method, LIMITS))
 
 
 CLAIMS = b"""

@@ -194,9 +194,7 @@ class ChunkedTests(SynchronousTestCase):
     def test_round_trip(self, pieces: list[bytes], rest: bytes, at: list[int]) -> None:
         """What is encoded is decoded, and an empty piece does not end the body."""
         data = b"".join(map(encode_chunk, pieces)) + LAST_CHUNK + rest
-        self.assertEqual(
-            read(Framing.CHUNKED, cut(data, at)), (b"".join(pieces), True, rest)
-        )
+        self.assertEqual(read(Framing.CHUNKED, cut(data, at)), (b"".join(pieces), True, rest))
 
 
 class OtherFramingTests(SynchronousTestCase):

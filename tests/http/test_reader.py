@@ -180,9 +180,7 @@ class RoundTripTests(SynchronousTestCase):
     def test_requests(self, method: bytes, target: bytes, others: list) -> None:
         """Reading a written request gives back its method, target and fields."""
         fields = [(b"Host", b"gw"), *others]
-        head = parse_request_head(
-            write.request_head(method, b"/" + target, fields), HeadLimits()
-        )
+        head = parse_request_head(write.request_head(method, b"/" + target, fields), HeadLimits())
         self.assertEqual(
             (head.method, head.target, list(head.fields)), (method, b"/" + target, fields)
         )

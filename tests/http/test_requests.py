@@ -208,9 +208,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_bad_hosts(self) -> None:
         """A Host that is no plain name or address with a port is refused with 400."""
-        table = [
-            (request(b"Host: " + host, host=False), (400, "bad-host")) for host in HOSTS
-        ]
+        table = [(request(b"Host: " + host, host=False), (400, "bad-host")) for host in HOSTS]
         self.assertEqual(differences(table, read), {})
 
     def test_good_hosts(self) -> None:

@@ -32,7 +32,7 @@ PASS = [
     b"/x?",
     b"/x??a=/../b",
     b"/x?follow=True&token=a%2e%2E%2F%00%ff",
-    b"/x?a[]={b}|c\\d^`\"<>",
+    b'/x?a[]={b}|c\\d^`"<>',
     b"/%C3%A9?%41",
 ]
 

@@ -132,9 +132,7 @@ class ForwardingTests(SynchronousTestCase):
         forwarding = self.forward()
         self.assertEqual(self.connection.written, b"GET / HTTP/1.1\r\n\r\n")
         forwarding.received(OK)
-        self.assertEqual(
-            self.caller.told, [("begin", 200, b"Content-Length: 2\r\n"), b"ok", "end"]
-        )
+        self.assertEqual(self.caller.told, [("begin", 200, b"Content-Length: 2\r\n"), b"ok", "end"])
         self.assertEqual(self.pool.back, [self.connection])
 
     def test_body_waits_for_the_dial(self) -> None:

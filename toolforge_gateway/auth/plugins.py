@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import attrs
-from twisted import plugins as installed
 from twisted.internet.interfaces import IReactorTime
 from twisted.plugin import getPlugins
 from twisted.python.modules import getModule
@@ -26,6 +25,7 @@ from toolforge_gateway.interfaces import (
     IAuthenticatorFactory,
 )
 from toolforge_gateway.model import DependsOn
+from twisted import plugins as installed
 
 
 @implementer(IAuthenticatorContext)

@@ -220,10 +220,7 @@ class ChunkedDecoder:
             raise field_fault(line)
         self._trailers += 1
         self._trailer_size += len(line)
-        if (
-            self._trailers > self._limits.headers
-            or self._trailer_size > self._limits.header_block
-        ):
+        if self._trailers > self._limits.headers or self._trailer_size > self._limits.header_block:
             raise self._trailers_too_large()
         return at + end + 2
 
