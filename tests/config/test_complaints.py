@@ -320,8 +320,8 @@ class ComplaintTests(SynchronousTestCase):
                     " broken: missing ), unterminated subpattern at position 0;"
                     " write for example /v{n}/healthz",
                     "open_paths[3]: '/{x:(?i)a}' is no path template: its regular expressions"
-                    " cannot be used: global flags not at the start of the expression at position 7;"
-                    " write for example /v{n}/healthz"]),
+                    " cannot be used: global flags not at the start of the expression at"
+                    " position 7; write for example /v{n}/healthz"]),
                 ("anonymous_paths: /a", ['anonymous_paths: is \'/a\', not a list; write ["..."]']),
                 ("anonymous_paths: [1]",
                  ['anonymous_paths[0]: is 1, not text; put it in quotes, "..."']),
