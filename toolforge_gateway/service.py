@@ -24,6 +24,7 @@ from toolforge_gateway.edge.listening import over_tls
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.operations import operations_site
 from toolforge_gateway.edge.request_ids import RequestIds
+from toolforge_gateway.edge.revocation_watch import RevocationWatch
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.edge.traversal import Traversal
 from toolforge_gateway.edge.tree import build_tree, compile_routes
@@ -155,6 +156,11 @@ class GatewayService(Service):
             (listener, side, Server(shared, listener, side.verifier, side.names_host))
             for listener, side in prepared.listeners
         ]
+        self._watches = [
+            RevocationWatch(side.refresh, server, prepared.deadlines)
+            for _, side, server in self._servers
+            if side.revokes
+        ]
 
     def privilegedStartService(self) -> None:
         """Open the ports; twistd calls this before it drops privileges.
@@ -175,6 +181,8 @@ class GatewayService(Service):
         """See `IService`."""
         if not self._ports:
             self.privilegedStartService()
+        for watch in self._watches:
+            watch.start()
         super().startService()
 
     def stopService(self) -> Deferred[None]:
@@ -246,6 +254,8 @@ class GatewayService(Service):
     def _stopped(self, _: object, patience: Any) -> Any:
         if patience.active():
             patience.cancel()
+        for watch in self._watches:
+            watch.stop()
         for pool in self._prepared.pools:
             pool.close()
         operations, self._operations = self._operations, []

@@ -208,6 +208,12 @@ class ServerConnection(Protocol):
         self._phase = _Phase.CLOSING
         self._close_wire()
 
+    def examine_again(self) -> None:
+        """The rules for certificates have changed since the handshake."""
+        if self._phase in (_Phase.READING, _Phase.SERVING):
+            former = Caller(address=self.caller.address)
+            self.caller = self._server.identify(self.transport, former)
+
     def drain(self) -> None:
         """Close now if idle; else the current answer is the last."""
         if self._phase is _Phase.READING and not self._reader.started and not self._pending:

@@ -151,6 +151,12 @@ class Server(ServerFactory):
         except Refusal as refusal:
             return attrs.evolve(caller, refusal=refusal)
 
+    def examine_again(self) -> None:
+        """Judge the certificates of all open connections anew; what is refused
+        now is refused with its next request."""
+        for connection in tuple(self.connections):
+            connection.examine_again()
+
     # Requests.
 
     def begin_exchange(self, caller: Caller, head: RequestHead | None) -> tuple[Exchange, bytes]:

@@ -19,7 +19,7 @@ from toolforge_gateway.tls.files import (
 )
 from toolforge_gateway.tls.names import CertificateNames
 from toolforge_gateway.tls.options import GatewayCertificateOptions, weakness
-from toolforge_gateway.tls.revocation import RevocationList, read_revocation_lists
+from toolforge_gateway.tls.revocation import ListFile
 from toolforge_gateway.tls.verifier import Anchor, ClientVerifier
 
 
@@ -41,6 +41,21 @@ class ServerSide:
     def names_host(self, host: bytes) -> bool:
         """Whether our certificate covers this Host value."""
         return self.certificate_names.covers(host)
+
+    @property
+    def revokes(self) -> bool:
+        """Whether any client CA has revocation lists."""
+        return any(anchor.lists is not None for anchor in self.verifier.anchors.values())
+
+    def refresh(self) -> bool:
+        """Take up revocation lists whose files have changed.
+
+        :return: whether there are new ones: connections that were examined
+            before have to be examined again.
+        """
+        files = {anchor.lists for anchor in self.verifier.anchors.values()} - {None}
+        now = self.verifier.clock.seconds()
+        return any([lists.refresh(now) for lists in files if lists is not None])
 
     @classmethod
     def load(cls, tls: ServerTLS, clock: IReactorTime) -> ServerSide:
@@ -81,9 +96,9 @@ def _read_client_ca(
 ) -> list[tuple[x509.Certificate, Anchor]]:
     """The anchors of one entry of `client_cas`."""
     authorities = read_authorities(client_ca.ca, findings)
-    lists: tuple[RevocationList | None, ...] = ()
+    lists = None
     if client_ca.crl is not None and authorities:
-        lists = read_revocation_lists(client_ca.crl, authorities, findings)
+        lists = ListFile(client_ca.crl, authorities, findings)
     return [
         (
             certificate,
@@ -91,8 +106,8 @@ def _read_client_ca(
                 client_ca=client_ca.name,
                 identifies=client_ca.identifies,
                 not_after=not_after(certificate),
-                revoked=lists[index] if index < len(lists) else None,
-                needs_list=client_ca.crl is not None,
+                lists=lists,
+                index=index,
             ),
         )
         for index, certificate in enumerate(authorities)

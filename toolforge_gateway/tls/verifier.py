@@ -18,7 +18,7 @@ from toolforge_gateway.interfaces import IClientVerifier
 from toolforge_gateway.model import Certificate, Kind
 from toolforge_gateway.tls.facts import FactsMemory, refused
 from toolforge_gateway.tls.files import not_after
-from toolforge_gateway.tls.revocation import RevocationList
+from toolforge_gateway.tls.revocation import ListFile, RevocationList
 
 
 @attrs.frozen
@@ -28,10 +28,10 @@ class Anchor:
     client_ca: str
     identifies: frozenset[Kind]
     not_after: float
-    revoked: RevocationList | None
-    """None: nothing can be revoked, unless `needs_list`."""
-    needs_list: bool
-    """Whether the CA was configured with revocation."""
+    lists: ListFile | None
+    """None: the CA was configured without revocation."""
+    index: int
+    """This certificate's place among those of the CA."""
 
 
 @implementer(IClientVerifier)
@@ -63,8 +63,9 @@ class ClientVerifier:
             raise refused("certificate-unverified", "your certificate could not be verified")
         facts = self.facts.of(chain[0])
         list_until = math.inf
-        if anchor.needs_list:
-            list_until = self._check_revocation(anchor, facts.serial, direct=len(chain) == 2)
+        if anchor.lists is not None:
+            revoked = anchor.lists.list_of(anchor.index)
+            list_until = self._check_revocation(revoked, facts.serial, direct=len(chain) == 2)
         return Certificate(
             subject=facts.subject,
             client_ca=anchor.client_ca,
@@ -80,12 +81,13 @@ class ClientVerifier:
             list_until=list_until,
         )
 
-    def _check_revocation(self, anchor: Anchor, serial: int, direct: bool) -> float:
+    def _check_revocation(
+        self, revoked: RevocationList | None, serial: int, direct: bool
+    ) -> float:
         """Ask the CA's list, which knows only what the CA itself has signed.
 
         :return: when that answer ends, POSIX seconds.
         """
-        revoked = anchor.revoked
         if revoked is None or not direct:
             raise refused(
                 "revocation-unknown",
