@@ -81,9 +81,7 @@ class ClientVerifier:
             list_until=list_until,
         )
 
-    def _check_revocation(
-        self, revoked: RevocationList | None, serial: int, direct: bool
-    ) -> float:
+    def _check_revocation(self, revoked: RevocationList | None, serial: int, direct: bool) -> float:
         """Ask the CA's list, which knows only what the CA itself has signed.
 
         :return: when that answer ends, POSIX seconds.
