@@ -61,12 +61,12 @@ class AuthenticatorChain:
         self.headers = frozenset[str]().union(*(each.headers for each in self.authenticators))
         """Lower-case names of all request fields that anyone wants to see."""
 
-    def for_connection(self, evidence: Evidence) -> Caller:
+    def for_connection(self, evidence: Evidence) -> Standing:
         """Begin with a connection; never raises.
 
         :param evidence: its `certificate` and `address` alone.
         """
-        return Caller(self, evidence)
+        return Standing(self, evidence)
 
     def ask(self, authenticator: Authenticator, evidence: Evidence) -> Answer | Deferred[Answer]:
         """Ask one authenticator, and judge what it says.
@@ -119,12 +119,12 @@ class AuthenticatorChain:
         )
 
 
-class Caller:
+class Standing:
     """The other end of one connection: what is known of it, what is not yet.
 
     For each request::
 
-        identity = caller.settled(now) or caller.for_request(evidence)
+        identity = standing.settled(now) or standing.for_request(evidence)
     """
 
     def __init__(self, chain: AuthenticatorChain, evidence: Evidence):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from toolforge_gateway.auth.chain import Caller as Standing
+from toolforge_gateway.auth.chain import Standing
 from toolforge_gateway.config.values import Forwarded
 from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.errors import Refusal

@@ -6,8 +6,7 @@ from functools import lru_cache
 
 from twisted.internet.defer import Deferred
 
-from toolforge_gateway.auth.chain import AuthenticatorChain
-from toolforge_gateway.auth.chain import Caller as Standing
+from toolforge_gateway.auth.chain import AuthenticatorChain, Standing
 from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.http.message import RequestHead
