@@ -55,7 +55,8 @@ class ServerSide:
         """
         files = {anchor.lists for anchor in self.verifier.anchors.values()} - {None}
         now = self.verifier.clock.seconds()
-        return any([lists.refresh(now) for lists in files if lists is not None])
+        renewed = [lists.refresh(now) for lists in files if lists is not None]
+        return any(renewed)  # and all of them were asked
 
     @classmethod
     def load(cls, tls: ServerTLS, clock: IReactorTime) -> ServerSide:
