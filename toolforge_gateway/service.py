@@ -123,7 +123,7 @@ def make_service(
     prepared = prepare(configuration, reactor, transports)
     observer = AccessLog(open_sink(configuration.access_log, configuration.file))
     for warning in configuration.warnings:
-        log.warn("{warning}", warning=warning)
+        log.warn("{complaint}", complaint=warning)
     return GatewayService(prepared, observer, reactor)
 
 

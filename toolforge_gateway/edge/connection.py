@@ -161,7 +161,7 @@ class ServerConnection(Protocol):
         self.transport.write(data)
 
     def seconds(self) -> float:
-        """Monotonic seconds."""
+        """POSIX seconds, by the gateway's clock."""
         return self._server.seconds()
 
     def http_date(self) -> bytes:
