@@ -102,9 +102,10 @@ class ServerConnection(Protocol):
         self._phase = _Phase.CLOSING
         self.deadline = None
         self._server.forget(self)
+        # In this order: nobody is left to be told that the question was ended.
+        self._stop_deciding()
         if self.caller.standing is not None:
             self.caller.standing.lost()
-        self._stop_deciding()
         if self._forward is not None:
             self._forward.abort()
         if self._exchange is not None:

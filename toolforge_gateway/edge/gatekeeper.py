@@ -54,13 +54,24 @@ class Gatekeeper:
             return self._authorizer.authorize(known, route, method, path)
 
         if identity is None:
-            identity = caller.standing.for_request(self._evidence(caller, route, head, target))
+            identity = self.recognize(caller, head, target, route.name)
             if isinstance(identity, Deferred):
                 return identity.addCallback(judge)
         return judge(identity)
 
+    def recognize(
+        self, caller: Caller, head: RequestHead, target: Target, backend: str | None
+    ) -> Identity | Deferred[Identity]:
+        """Who sends this request, where the connection alone does not say so.
+
+        :param backend: name of the backend; None for our own pages.
+        :return: a Deferred only when an authenticator needs one.
+        :raise Refusal: evidence was shown and is not good.
+        """
+        return caller.standing.for_request(self._evidence(caller, backend, head, target))
+
     def _evidence(
-        self, caller: Caller, route: Route, head: RequestHead, target: Target
+        self, caller: Caller, backend: str | None, head: RequestHead, target: Target
     ) -> Evidence:
         wanted = self._chain.headers
         return Evidence(
@@ -69,7 +80,7 @@ class Gatekeeper:
             method=head.method.decode("ascii"),
             path=target.path,
             query=target.query,
-            backend=route.name,
+            backend=backend,
             headers=tuple(
                 (name.decode("ascii").lower(), value.decode("latin-1"))
                 for name, value in head.fields

@@ -18,6 +18,7 @@ from toolforge_gateway import headers
 from toolforge_gateway.config.values import Timeouts
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.pipe import join
+from toolforge_gateway.edge.visitor import IPersonal, Visitor, VisitorAddress
 from toolforge_gateway.http import write
 from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.known import KnownAnswers
@@ -52,16 +53,24 @@ class LocalSite:
         first = path.split("/", 2)[1].encode("ascii")
         return self._site.resource.getStaticEntity(first) is not None
 
+    def is_personal(self, path: str) -> bool:
+        """Whether the page of that first segment wants to know who asks."""
+        first = path.split("/", 2)[1].encode("ascii")
+        return bool(IPersonal.providedBy(self._site.resource.getStaticEntity(first)))
+
     def forward(
-        self, head: RequestHead, target: Target, added: bytes, answer: IAnswer
+        self, head: RequestHead, target: Target, added: bytes, visitor: Visitor, answer: IAnswer
     ) -> Forwarding:
-        """Begin to answer a request; its body follows by `IForward`."""
+        """Begin to answer a request; its body follows by `IForward`.
+
+        :param visitor: what `visitor_of` is to tell the page.
+        """
         lines = write.lines([(b"Host", head.host or b"localhost"), (b"Connection", b"close")])
         lines += headers.request_lines(head, forward_credentials=False)
         lines += added + framing_line(head)
         return Forwarding(
             backend="the gateway",
-            pool=self,
+            pool=_Door(self._clock, self._site, visitor),
             deadlines=self._deadlines,
             timeouts=self._timeouts,
             method=head.method,
@@ -72,7 +81,14 @@ class LocalSite:
             answer=answer,
         ).start()
 
-    # What `Forwarding` expects of a pool; nothing is kept here.
+
+class _Door:
+    """What `Forwarding` expects of a pool; nothing is kept here."""
+
+    def __init__(self, clock: Any, site: Site, visitor: Visitor):
+        self._clock = clock
+        self._site = site
+        self._guest = VisitorAddress(visitor)
 
     def take(self) -> None:
         """There is never a kept connection."""
@@ -80,7 +96,8 @@ class LocalSite:
     def dial(self, borrower: Forwarding) -> Deferred[object]:
         """Join a new channel of the Site to the borrower."""
         connection = UpstreamConnection(self, borrower)
-        join(self._clock, _ADDRESS, connection, self._site.buildProtocol(_ADDRESS))
+        channel = self._site.buildProtocol(self._guest)
+        join(self._clock, _ADDRESS, connection, channel, self._guest)
         self._clock.callLater(0, connection.handshakeCompleted)
         return Deferred()
 

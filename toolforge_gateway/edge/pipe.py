@@ -24,13 +24,15 @@ class PipeEnd:
     It says that it is secure, because what it stands for came in over TLS.
 
     :param clock: delivers.
-    :param peer: what `getPeer` and `getHost` answer.
+    :param host: what `getHost` answers.
+    :param peer: what `getPeer` answers.
     """
 
     negotiatedProtocol = b"http/1.1"
 
-    def __init__(self, clock: IReactorTime, peer: IAddress):
+    def __init__(self, clock: IReactorTime, host: IAddress, peer: IAddress):
         self._clock = clock
+        self._host = host
         self._peer = peer
         self._other: PipeEnd = self
         self._protocol: Any = None
@@ -87,7 +89,7 @@ class PipeEnd:
         return self._peer
 
     def getHost(self) -> IAddress:
-        return self._peer
+        return self._host
 
     def getPeerCertificate(self) -> None:
         """The client's certificate stays with the connection it came on."""
@@ -167,9 +169,15 @@ class PipeEnd:
             self._protocol.connectionLost(Failure(self._end))
 
 
-def join(clock: IReactorTime, peer: IAddress, left: Any, right: Any) -> None:
-    """Connect two protocols; both see `connectionMade` before any bytes."""
-    ends = PipeEnd(clock, peer), PipeEnd(clock, peer)
+def join(
+    clock: IReactorTime, address: IAddress, left: Any, right: Any, guest: IAddress | None = None
+) -> None:
+    """Connect two protocols; both see `connectionMade` before any bytes.
+
+    :param address: of either end.
+    :param guest: what the right one is told as the address of the left one.
+    """
+    ends = PipeEnd(clock, address, address), PipeEnd(clock, address, guest or address)
     ends[0]._other, ends[1]._other = ends[1], ends[0]
     ends[0]._protocol, ends[1]._protocol = left, right
     right.makeConnection(ends[1])

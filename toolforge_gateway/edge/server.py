@@ -23,13 +23,14 @@ from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.edge.tree import NOT_FOUND
+from toolforge_gateway.edge.visitor import Visitor
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.known import KnownRequests
 from toolforge_gateway.http.message import Framing, RequestHead
-from toolforge_gateway.http.target import check_target
+from toolforge_gateway.http.target import Target, check_target
 from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward, IObserver
-from toolforge_gateway.model import Decision, Exchange
+from toolforge_gateway.model import ANONYMOUS, Decision, Exchange, Identity
 from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
 
@@ -197,7 +198,7 @@ class Server(ServerFactory):
             if not self._shared.local.serves(target.path):
                 raise NOT_FOUND.with_traceback(None)
             exchange.reason = "own-page"
-            return lambda answer: self._shared.local.forward(head, target, added, answer)
+            return self._own_page(caller, identity, exchange, head, target, added)
         exchange.backend = resource.backend.name
         # Our own pages are served all the same: a load balancer that asks for
         # our health must not take us for dead because we are busy.
@@ -219,6 +220,36 @@ class Server(ServerFactory):
         if isinstance(decision, Deferred):
             return decision.addCallback(admitted)
         return admitted(decision)
+
+    def _own_page(
+        self,
+        caller: Caller,
+        identity: Identity | None,
+        exchange: Exchange,
+        head: RequestHead,
+        target: Target,
+        added: bytes,
+    ) -> Start | Deferred[Start]:
+        """Show a page of our own, to a known visitor if it wants to know.
+
+        :param identity: who it is, where the connection alone says so.
+        """
+
+        def shown(known: Identity) -> Start:
+            exchange.identity = known
+            visitor = Visitor(
+                known, caller.certificate, caller.address, exchange.request_id, caller.trusted
+            )
+            return lambda answer: local.forward(head, target, added, visitor, answer)
+
+        local = self._shared.local
+        if not local.is_personal(target.path):
+            return shown(ANONYMOUS)
+        if identity is None:
+            identity = self._shared.gatekeeper.recognize(caller, head, target, None)
+            if isinstance(identity, Deferred):
+                return identity.addCallback(shown)
+        return shown(identity)
 
     def too_large(self) -> Refusal:
         """The body is over `limits.request_body`."""
