@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from toolforge_gateway.config.backends import RESERVED
 from toolforge_gateway.config.deadlines import LIMIT_RANGES, LONGEST
 from toolforge_gateway.config.loader import MAXIMUM_SIZE
-from toolforge_gateway.config.values import Limits, Timeouts
+from toolforge_gateway.config.values import Limits, OpenAPIDocs, Timeouts
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 
@@ -52,6 +52,14 @@ class DocumentationTests(SynchronousTestCase):
         """The gateway's own paths are listed."""
         for segment in RESERVED:
             self.assertIn(f"`/{segment}`", TEXT)
+
+    def test_openapi_docs(self) -> None:
+        """Every key of the section is listed with its default."""
+        documented = rows("openapi_docs")
+        defaults = attrs.asdict(OpenAPIDocs())
+        self.assertEqual(set(documented), set(defaults))
+        self.assertEqual(documented["title"][1], f"`{defaults['title']}`")
+        self.assertEqual(documented["refresh"][:2], [f"1 to {LONGEST}", str(defaults["refresh"])])
 
     def test_size(self) -> None:
         """The largest file is what it says."""

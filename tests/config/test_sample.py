@@ -15,9 +15,11 @@ from toolforge_gateway.config.values import (
     Backend,
     ClientCA,
     Configuration,
+    ExternalServer,
     Forwarded,
     Limits,
     Listener,
+    OpenAPIDocs,
     Operations,
     Origin,
     ServerTLS,
@@ -57,6 +59,13 @@ backends:
     forward_credentials: false
     timeouts: {response_head: 61}
     slow_paths: [{pattern: "/logs$", timeouts: {response_head: 3600, response_idle: 3601}}]
+    openapi: /v1/openapi.yaml
+    api: jobs-v1
+openapi_docs:
+  title: All of it
+  external_servers: [{url: "https://api.example.org/", description: From outside},
+                     {url: "https://in.example:8443/base"}]
+  refresh: 61
 authenticators:
   - {kind: kubernetes-certificate, organizations: {tool: toolforge, admin: admins}, admin_paths: []}
   - kind: superuser
@@ -147,6 +156,8 @@ class SampleTests(SynchronousTestCase):
                     forward_credentials=False,
                     timeouts=own,
                     slow_paths=(SlowPath(pattern, slow),),
+                    api="jobs-v1",
+                    openapi="/v1/openapi.yaml",
                     origin=HERE,
                 ),
             ),
@@ -154,6 +165,14 @@ class SampleTests(SynchronousTestCase):
             timeouts=general,
             limits=Limits(8193, 32769, 101, 134217729, 10001, 4097, 250),
             access_log=AccessLog("json", "-"),
+            openapi_docs=OpenAPIDocs(
+                "All of it",
+                (
+                    ExternalServer("https://api.example.org", "From outside"),
+                    ExternalServer("https://in.example:8443/base", None),
+                ),
+                61,
+            ),
         )
         for field in attrs.fields(Configuration):
             self.assertEqual(
@@ -206,7 +225,7 @@ class SampleTests(SynchronousTestCase):
                 (5, "listen[0].tls.private_key"),
                 (9, "listen[0].tls.client_cas[1]"),
                 (16, "backends[0]"),
-                (31, "authenticators[2]"),
+                (38, "authenticators[2]"),
             ],
         )
 
@@ -222,6 +241,7 @@ class DefaultTests(SynchronousTestCase):
             configuration.limits, Limits(8192, 32768, 100, 134217728, 10000, 4096, None)
         )
         self.assertEqual(configuration.access_log, AccessLog("json", "-"))
+        self.assertEqual(configuration.openapi_docs, OpenAPIDocs("Toolforge API", (), 60))
         self.assertIsNone(configuration.operations)
         (listener,) = configuration.listen
         self.assertEqual(
@@ -234,7 +254,7 @@ class DefaultTests(SynchronousTestCase):
         self.assertEqual(
             backend,
             Backend("jobs", "/jobs", UpstreamURL("jobs", 1, ""), "jobs", "forward", OPEN, TOOL,
-                    OPEN, False, configuration.timeouts, (), HERE),
+                    OPEN, False, configuration.timeouts, (), "jobs", None, HERE),
         )  # fmt: skip
 
     def test_backend_choices(self) -> None:
@@ -253,7 +273,7 @@ class DefaultTests(SynchronousTestCase):
         self.assertEqual(
             backend,
             Backend("web", "/web/site", UpstreamURL("h.example", 443, "/base/x"), "h.example",
-                    "refuse", (), None, (), True, Timeouts(), (), HERE),
+                    "refuse", (), None, (), True, Timeouts(), (), "site", None, HERE),
         )  # fmt: skip
 
     def test_target(self) -> None:

@@ -7,6 +7,7 @@ from typing import cast
 
 from toolforge_gateway.config.deadlines import BACKEND_TIMEOUTS, read_timeouts
 from toolforge_gateway.config.networks import host_name
+from toolforge_gateway.config.openapi import read_api, read_document_path, refuse_shared_names
 from toolforge_gateway.config.options import Key, Options, shown
 from toolforge_gateway.config.urls import fault_of_path, split_url
 from toolforge_gateway.config.values import Anonymous, Backend, SlowPath, Timeouts, UpstreamURL
@@ -30,6 +31,7 @@ def read_backends(
     """All backends; those with a part that cannot be had are left out."""
     lines: dict[tuple[str, str], int | None] = {}
     found = []
+    named = []
     for options in sections:
         backend = _backend(options, timeouts, cluster_domain)
         for key in ("name", "path"):
@@ -45,6 +47,9 @@ def read_backends(
             lines.setdefault((key, value), options.origin_of(key).line)
         if backend is not None:
             found.append(backend)
+            if backend.openapi is not None or options.has("api"):
+                named.append((options, backend.api))
+    refuse_shared_names(named)
     return tuple(found)
 
 
@@ -68,6 +73,8 @@ def _backend(options: Options, general: Timeouts, cluster_domain: str) -> Backen
     open_paths = _templates(options, "open_paths")
     tool_path = _tool_path(options)
     forward_credentials = options.flag("forward_credentials")
+    openapi = read_document_path(options)
+    api = read_api(options, path)
     if name is None or path is None or url is None or anonymous is None:
         return None
     return Backend(
@@ -82,6 +89,8 @@ def _backend(options: Options, general: Timeouts, cluster_domain: str) -> Backen
         forward_credentials=forward_credentials,
         timeouts=timeouts,
         slow_paths=slow_paths,
+        api=api,
+        openapi=openapi,
         origin=options.origin,
     )
 

@@ -9,6 +9,7 @@ from toolforge_gateway.config.deadlines import ALL_TIMEOUTS, read_limits, read_t
 from toolforge_gateway.config.document import Mapping, Unreadable, compose
 from toolforge_gateway.config.listeners import read_endpoint, read_listener
 from toolforge_gateway.config.networks import host_name
+from toolforge_gateway.config.openapi import read_openapi_docs
 from toolforge_gateway.config.options import Options, Report, Source, by_line, shown
 from toolforge_gateway.config.values import (
     AccessLog,
@@ -94,6 +95,9 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
     upstream_tls = _upstream_tls(options)
     cluster_domain = _cluster_domain(options)
     backends = read_backends(options.sections("backends"), timeouts, cluster_domain)
+    openapi_docs = read_openapi_docs(
+        options, any(backend.openapi is not None for backend in backends)
+    )
     if options.raw("backends") and not options.has("upstream_tls"):
         options.complain(
             "upstream_tls",
@@ -118,6 +122,7 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
         timeouts=timeouts,
         limits=limits,
         access_log=access_log,
+        openapi_docs=openapi_docs,
         loading_warnings=report.warnings,
     )
 

@@ -205,6 +205,11 @@ class Backend:
     """The general ones with this backend's overrides."""
     slow_paths: tuple[SlowPath, ...]
     """The first one whose pattern is found counts."""
+    api: str
+    """What its API is called: the last segment of `path` unless said otherwise;
+    "" when that is no name and no document needs one."""
+    openapi: str | None
+    """The path of its OpenAPI document below the base path; None: none to show."""
     origin: Origin = attrs.field(eq=False)
 
     @property
@@ -247,6 +252,25 @@ class AccessLog:
 
 
 @attrs.frozen
+class ExternalServer:
+    """An address of the gateway, as OpenAPI's `servers` has it."""
+
+    url: str
+    """`https://authority` with a base path or none, no trailing slash."""
+    description: str | None = None
+
+
+@attrs.frozen
+class OpenAPIDocs:
+    """The aggregated OpenAPI document."""
+
+    title: str = "Toolforge API"
+    external_servers: tuple[ExternalServer, ...] = ()
+    refresh: float = 60
+    """Seconds between two looks at the backends' documents."""
+
+
+@attrs.frozen
 class Configuration:
     """A whole configuration file."""
 
@@ -262,6 +286,7 @@ class Configuration:
     timeouts: Timeouts
     limits: Limits
     access_log: AccessLog
+    openapi_docs: OpenAPIDocs = OpenAPIDocs()
     loading_warnings: tuple[Complaint, ...] = ()
     """What the loader found odd but not wrong."""
 
