@@ -31,7 +31,9 @@ from toolforge_gateway.edge.tree import build_tree, compile_routes
 from toolforge_gateway.errors import GatewayError
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.observe.accesslog import AccessLog
+from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.sinks import open_sink
+from toolforge_gateway.observe.traffic import Traffic
 from toolforge_gateway.policy import ToolforgeAuthorizer
 from toolforge_gateway.proxy.pool import Pool
 from toolforge_gateway.proxy.resource import ReverseProxyResource
@@ -121,7 +123,8 @@ def make_service(
     :raise ConfigurationError: with all complaints.
     """
     prepared = prepare(configuration, reactor, transports)
-    observer = AccessLog(open_sink(configuration.access_log, configuration.file))
+    traffic = Traffic(backend.name for backend in configuration.backends)
+    observer = Several(AccessLog(open_sink(configuration.access_log, configuration.file)), traffic)
     for warning in configuration.warnings:
         log.warn("{complaint}", complaint=warning)
     return GatewayService(prepared, observer, reactor)
@@ -150,6 +153,7 @@ class GatewayService(Service):
             limits=configuration.limits,
             observer=observer,
             running=Turnstile(configuration.limits.requests),
+            allowed_origins=configuration.allowed_origins,
             new_request_id=prepared.new_request_id,
         )
         self._servers = [
