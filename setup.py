@@ -24,7 +24,7 @@ setup(
     # twisted.plugins is no package of ours: our files join Twisted's own folder of that name,
     # which must therefore get no __init__.py from us.
     packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), "twisted.plugins"],
-    package_data={PACKAGE: ["py.typed", "**/*.html", "**/*.json", "**/*.yaml"]},
+    package_data={PACKAGE: ["py.typed", "**/*.html", "**/*.json", "**/*.yaml", "pages/static/**"]},
     python_requires=">=3.11",
     install_requires=[
         "attrs >= 22.2",

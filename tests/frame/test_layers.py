@@ -31,6 +31,7 @@ LAYERS: dict[str, int] = {
     "config": 2,
     "auth": 3,
     "observe": 3,
+    "pages": 3,
     "openapi": 3,
     "proxy": 3,
     "tls": 3,
