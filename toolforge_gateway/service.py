@@ -18,6 +18,7 @@ from toolforge_gateway import parts
 from toolforge_gateway.config.values import Backend, Configuration, Listener
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.crosssite import SiteRule
 from toolforge_gateway.edge.descriptors import KEPT, room_for
 from toolforge_gateway.edge.gatekeeper import Gatekeeper
 from toolforge_gateway.edge.listening import over_tls
@@ -85,7 +86,9 @@ def prepare(
     gatekeeper = Gatekeeper(loaded.chain, ToolforgeAuthorizer())
 
     new_request_id = RequestIds()
-    traversal = Traversal(gatekeeper, loaded.listeners[0].verifier, reactor.seconds, new_request_id)
+    first = loaded.listeners[0]
+    sites = SiteRule(configuration.allowed_origins, first.names_host)
+    traversal = Traversal(gatekeeper, first.verifier, sites, reactor.seconds, new_request_id)
 
     def resource(backend: Backend) -> ReverseProxyResource:
         pool = Pool(

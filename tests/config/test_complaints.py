@@ -51,6 +51,15 @@ class ComplaintTests(SynchronousTestCase):
                 "1: upstream_tls.private_key: is missing; add it"]),
             ("authenticators: [{knd: superuser}]", [
                 "1: authenticators[0].kind: is missing; add it"]),
+            ("allowed_origins: https://a", [
+                "1: allowed_origins: is 'https://a', not a list; write [\"...\"]"]),
+            ("allowed_origins:\n- 'null'\n- '*'\n- https://a/\n- https://b", [
+                "2: allowed_origins[0]: 'null' stands for any page that hides where it is from;"
+                " remove it",
+                "3: allowed_origins[1]: '*' is no origin;"
+                " write https://host or https://host:port, no path, no wildcard",
+                "4: allowed_origins[2]: 'https://a/' is no origin;"
+                " write https://host or https://host:port, no path, no wildcard"]),
         ])  # fmt: skip
 
     def test_missing_keys(self) -> None:

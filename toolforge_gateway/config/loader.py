@@ -11,6 +11,7 @@ from toolforge_gateway.config.listeners import read_endpoint, read_listener
 from toolforge_gateway.config.networks import host_name
 from toolforge_gateway.config.openapi import read_openapi_docs
 from toolforge_gateway.config.options import Options, Report, Source, by_line, shown
+from toolforge_gateway.config.origins import read_allowed_origins
 from toolforge_gateway.config.values import (
     AccessLog,
     AuthenticatorSection,
@@ -105,6 +106,7 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
             "add ca, certificate and private_key",
         )
     authenticators = _authenticators(options)
+    allowed_origins = read_allowed_origins(options)
     access_log = _access_log(options)
     options.finish()
     complaints = [*report.complaints]
@@ -123,6 +125,7 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
         limits=limits,
         access_log=access_log,
         openapi_docs=openapi_docs,
+        allowed_origins=allowed_origins,
         loading_warnings=report.warnings,
     )
 

@@ -287,6 +287,8 @@ class Configuration:
     limits: Limits
     access_log: AccessLog
     openapi_docs: OpenAPIDocs = OpenAPIDocs()
+    allowed_origins: frozenset[bytes] = frozenset()
+    """As `http.origin.web_origin` writes them."""
     loading_warnings: tuple[Complaint, ...] = ()
     """What the loader found odd but not wrong."""
 

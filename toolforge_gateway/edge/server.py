@@ -19,6 +19,7 @@ from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
 from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.connection import ServerConnection
+from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.proxy_protocol import Address
@@ -28,6 +29,7 @@ from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.known import KnownRequests
 from toolforge_gateway.http.message import Framing, RequestHead
+from toolforge_gateway.http.origin import web_origin
 from toolforge_gateway.http.target import Target, check_target
 from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward, IObserver
 from toolforge_gateway.model import ANONYMOUS, Decision, Exchange, Identity
@@ -59,6 +61,7 @@ class Shared:
     running: Turnstile
     """The exchanges under way."""
     new_request_id: Callable[[], str]
+    allowed_origins: frozenset[bytes] = frozenset()
 
 
 class Server(ServerFactory):
@@ -95,6 +98,8 @@ class Server(ServerFactory):
         self._verifier = verifier
         self._names_host = names_host
         self._external = listener.external_url.encode("ascii") if listener.external_url else None
+        own = web_origin(self._external) if self._external is not None else None
+        self._sites = SiteRule(shared.allowed_origins | ({own} if own else set()), names_host)
         self._date = (0, b"")
         self._empty: Deferred[None] | None = None
 
@@ -193,6 +198,8 @@ class Server(ServerFactory):
         identity = caller.standing.settled(self.seconds())
         target = check_target(head.target)
         exchange.path = target.path
+        if caller.certificate is not None and self._sites.refuses(head):
+            raise CROSS_SITE.with_traceback(None)
         resource = self._shared.routes.find(target.path)
         if resource is None:
             if not self._shared.local.serves(target.path):

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from toolforge_gateway import forwarded
 from toolforge_gateway.edge import refusals
 from toolforge_gateway.edge.caller import Caller
+from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.edge.tree import NOT_FOUND
@@ -44,17 +45,20 @@ class Traversal:
 
     :param verifier: judges the certificate of the connection, where there is
         one; without TLS the caller is anonymous.
+    :param sites: whose pages may use a browser's certificate.
     """
 
     def __init__(
         self,
         gatekeeper: Gatekeeper,
         verifier: IClientVerifier,
+        sites: SiteRule,
         seconds: Callable[[], float],
         new_request_id: Callable[[], str],
     ):
         self._gatekeeper = gatekeeper
         self._verifier = verifier
+        self._sites = sites
         self._seconds = seconds
         self._new_request_id = new_request_id
 
@@ -83,6 +87,8 @@ class Traversal:
         if not is_below(target.path, resource.route.prefix):
             raise NOT_FOUND.with_traceback(None)  # The tree is not at the root of this Site.
         caller = self._caller(request)
+        if caller.certificate is not None and self._sites.refuses(head):
+            raise CROSS_SITE.with_traceback(None)
         resolved = forwarded.resolve(
             head.fields,
             peer=caller.peer,
