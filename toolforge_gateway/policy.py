@@ -16,6 +16,11 @@ from toolforge_gateway.interfaces import IAuthorizer
 from toolforge_gateway.model import Decision, Identity, Kind
 from toolforge_gateway.routing import Route
 
+ALLOWED = frozenset(
+    ["own-tool", "open-path", "known-caller", "superuser", "admin", "anonymous", "unverified-token"]
+)
+"""All reasons that a `Decision` has here: what is allowed goes to its backend."""
+
 
 def in_scope(patterns: tuple[re.Pattern[str], ...], path: str) -> bool:
     """Whether one of the patterns matches the whole path.
