@@ -28,13 +28,16 @@ from toolforge_gateway.edge.request_ids import RequestIds
 from toolforge_gateway.edge.revocation_watch import RevocationWatch
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.edge.traversal import Traversal
-from toolforge_gateway.edge.tree import build_tree, compile_routes
+from toolforge_gateway.edge.tree import build_tree, compile_routes, refuse
 from toolforge_gateway.errors import GatewayError
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.sinks import open_sink
 from toolforge_gateway.observe.traffic import Traffic
+from toolforge_gateway.pages.assets import Assets
+from toolforge_gateway.pages.docs import docs_page
+from toolforge_gateway.pages.frame import Frame
 from toolforge_gateway.policy import ToolforgeAuthorizer
 from toolforge_gateway.proxy.pool import Pool
 from toolforge_gateway.proxy.resource import ReverseProxyResource
@@ -103,7 +106,8 @@ def prepare(
         return ReverseProxyResource(backend, pool, deadlines, traversal)
 
     proxies = tuple(resource(backend) for backend in configuration.backends)
-    root = build_tree(proxies)
+    frame = Frame(Assets("/docs/assets", refuse))
+    root = build_tree(proxies, {"docs": docs_page(frame, refuse)})
     return Prepared(
         configuration=configuration,
         listeners=tuple(zip(configuration.listen, loaded.listeners, strict=True)),

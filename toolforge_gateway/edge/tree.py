@@ -2,20 +2,23 @@
 
 /            greeting
 /healthz     "ok"
+/docs        the pages for people: `toolforge_gateway.pages`
 /jobs        ReverseProxyResource
 ...          one for each backend, at its path
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from twisted.web.resource import Resource
 
 from toolforge_gateway._version import __version__
+from toolforge_gateway.config.backends import RESERVED
 from toolforge_gateway.edge import refusals
 from toolforge_gateway.errors import Refusal
+from toolforge_gateway.pages.answers import READ_ONLY
 from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
 
@@ -24,8 +27,6 @@ NOT_FOUND = Refusal(
     "no-such-path",
     "there is no API at this path; the path begins with the API's name, like /jobs/v1/...",
 )
-
-READ_ONLY = Refusal(405, "read-only-page", "this page can only be read: ask for it by GET")
 
 
 class Plain(Resource):
@@ -46,7 +47,7 @@ class Plain(Resource):
     def render(self, request: Any) -> bytes:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"allow", b"GET, HEAD")
-            return _refuse(request, READ_ONLY)
+            return refuse(request, READ_ONLY)
         return _answer(request, b"text/plain; charset=utf-8", self._text().encode())
 
 
@@ -59,10 +60,11 @@ class NotFound(Resource):
         return self
 
     def render(self, request: Any) -> bytes:
-        return _refuse(request, NOT_FOUND)
+        return refuse(request, NOT_FOUND)
 
 
-def _refuse(request: Any, refusal: Refusal) -> bytes:
+def refuse(request: Any, refusal: Refusal) -> bytes:
+    """Answer a request with a refusal; gives what a Resource's `render` is to return."""
     request_id = (request.getHeader(b"x-request-id") or b"").decode("latin-1")
     request.setResponseCode(refusal.status)
     return _answer(request, b"application/json", refusals.body(refusal, request_id))
@@ -79,14 +81,21 @@ def _answer(request: Any, content_type: bytes, body: bytes) -> bytes:
     return body
 
 
-def build_tree(backends: Iterable[ReverseProxyResource]) -> Resource:
-    """Put the backends and our own pages into one tree."""
+def build_tree(
+    backends: Iterable[ReverseProxyResource], pages: Mapping[str, Resource] | None = None
+) -> Resource:
+    """Put the backends and our own pages into one tree.
+
+    :param pages: by their first segment, which `config.backends` reserves; "" is `/`.
+    """
     backends = tuple(backends)
     greeting = f"This is the Toolforge API gateway, version {__version__}.\n\nAPIs here:\n"
     greeting += "".join(f"  {each.backend.path}/\n" for each in backends)
     root = Plain(lambda: "")
     root.putChild(b"", Plain(lambda: greeting))
     root.putChild(b"healthz", Plain(lambda: "ok\n"))
+    for name, page in (pages or {}).items():
+        root.putChild(name.encode("ascii"), page)
     # In this order a backend is in the tree before those below it.
     for backend in sorted(backends, key=lambda each: each.backend.path):
         parent: Resource = root
@@ -124,8 +133,8 @@ class Below(Resource):
 
 def is_own_page(path: str) -> bool:
     """Whether a path is a page of the gateway itself, open to everyone."""
-    name = path.removeprefix("/").encode("utf-8")
-    return name in build_tree(()).children
+    name, _, below = path.removeprefix("/").partition("/")
+    return (name in RESERVED and (not below or name == "docs")) or path == "/"
 
 
 def compile_routes(root: Resource) -> RouteTable[ReverseProxyResource]:

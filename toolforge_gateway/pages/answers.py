@@ -115,11 +115,14 @@ def refuse_to_change(request: Any, refuse: Refuse) -> Any:
     return refuse(request, READ_ONLY)
 
 
+NO_SUCH_PAGE = Refusal(404, "no-such-path", "there is no page here; / leads to all there are")
+
+
 class Page(Resource):
     """A page that is the same for everyone.
 
     :param what: called for each request.
-    :param refuse: answers what is no GET or HEAD.
+    :param refuse: answers what is no GET or HEAD, and what lies below and is not there.
     """
 
     def __init__(self, what: Callable[[], Content], refuse: Refuse):
@@ -127,11 +130,28 @@ class Page(Resource):
         self._what = what
         self._refuse = refuse
 
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        """See `Resource`."""
+        return _Nothing(self._refuse)
+
     def render(self, request: Any) -> Any:
         """See `Resource`."""
         if request.method not in (b"GET", b"HEAD"):
             return refuse_to_change(request, self._refuse)
         return send(request, self._what(), REVALIDATE)
+
+
+class _Nothing(Resource):
+    """What is not there."""
+
+    isLeaf = True
+
+    def __init__(self, refuse: Refuse):
+        super().__init__()
+        self._refuse = refuse
+
+    def render(self, request: Any) -> Any:
+        return self._refuse(request, NO_SUCH_PAGE)
 
 
 def accepts_gzip(header: bytes | None) -> bool:
