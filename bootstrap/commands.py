@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bootstrap import debian
 from bootstrap.environment import (
     BENCH,
+    BROWSER,
     CLIENTS,
     GATEWAY,
     ROOT,
@@ -25,6 +26,7 @@ HELP = """\
 ./run demo --check     try those lines, say what came of it, and end
 ./run demo --prepare   only write the throw-away keys that etc/gateway.yaml names
 ./run test [NAME ...]  the tests, with trial: all, or tests.http.test_head, or trial's options
+./run browser [NAME ..] the tests of the pages, in a real headless Chromium
 ./run bench [ARG ...]  this gateway beside nginx, HAProxy and Envoy; `--quick`, `--help`
 ./run soak [ARG ...]   ten minutes of good, slow, broken and hostile clients; `--minutes 1`
 ./run lint             style and types
@@ -37,6 +39,13 @@ index that pip is configured for on this machine; their hashes are in requiremen
 
 _REAL_PEERS = {"nginx": "nginx", "haproxy": "haproxy", "curl": "curl"}
 """Programs that tests put around the gateway, and Debian's packages of them."""
+
+_BROWSER = {
+    "chromium": "chromium",
+    "certutil": "libnss3-tools",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
+}
+"""What pages are looked at with: the browser, what makes it trust an authority, and letters."""
 
 _MEASURED = {
     "nginx": "nginx",
@@ -81,6 +90,18 @@ def _test(words: list[str]) -> int:
     environ = _with_real_peers()
     names = words if any(not word.startswith("-") for word in words) else [*words, "tests"]
     return subprocess.call([str(GATEWAY.program("trial")), *names], cwd=ROOT, env=environ)
+
+
+def _browser(words: list[str]) -> int:
+    # Not a part of `./run test`: Chromium and its driver are half a gigabyte.
+    BROWSER.ensure()
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ |= _folder_of(CLIENTS, "TOOLFORGE_CLIENTS_BIN", "the real Toolforge clients")
+    needed = _BROWSER | {"curl": "curl"}
+    _install_missing(needed, "the tests that need them are skipped and say so")
+    named = any(not word.startswith("-") for word in words)
+    names = words if named else [*words, "tests.browser"]
+    return subprocess.call([str(BROWSER.program("trial")), *names], cwd=ROOT, env=environ)
 
 
 def _with_real_peers() -> dict[str, str]:
@@ -187,6 +208,7 @@ def _become(command: list[str]) -> int:
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": _demo,
     "bench": _bench,
+    "browser": _browser,
     "soak": _soak,
     "test": _test,
     "lint": _lint,

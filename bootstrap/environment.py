@@ -161,5 +161,8 @@ def _alone(path: Path) -> Iterator[None]:
 GATEWAY = Environment(".venv", ("bootstrap", "gateway", "test"), with_project=True)
 TOOLS = Environment(".venv-tools", ("bootstrap", "gateway", "tools"))
 CLIENTS = Environment(".venv-clients", ("bootstrap", "clients"))
+BROWSER = Environment(
+    ".venv-browser", ("bootstrap", "gateway", "test", "browser"), with_project=True
+)
 SCANNER = Environment(".venv-scanner", ("bootstrap", "scanner"), from_source=("sslyze",))
 BENCH = Environment(".venv-bench", ("bootstrap", "bench"))
