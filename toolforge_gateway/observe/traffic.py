@@ -117,17 +117,25 @@ class Traffic:
         """All that is counted so far, in no particular order."""
         return iter(self._counts.items())
 
-    def total(self) -> Total:
-        """The sum of everything; it takes some tens of microseconds."""
+    def total(self, *routes: str) -> Total:
+        """The sum over routes; it takes some tens of microseconds.
+
+        :param routes: by default all but our own pages: what load balancers and monitoring ask
+            of those all day long says nothing of the APIs.
+        """
+        wanted = routes or [route for route in self.latency if route != OWN_PAGES]
         requests = errors = incomplete = bytes_in = bytes_out = 0
         for label, count in self._counts.items():
+            if label.route not in wanted:
+                continue
             requests += count.requests
             incomplete += count.incomplete
             bytes_in += count.bytes_in
             bytes_out += count.bytes_out
             if is_error(label):
                 errors += count.requests
-        latency = array("Q", map(sum, zip(*self.latency.values(), strict=True)))
+        histograms = [self.latency[route] for route in wanted]
+        latency = array("Q", map(sum, zip(*histograms, strict=True)))
         return Total(requests, errors, incomplete, bytes_in, bytes_out, latency)
 
     def _count(self, key: tuple[str, str, int, str]) -> Count:
@@ -155,7 +163,7 @@ class Traffic:
 
 @attrs.frozen
 class Total:
-    """What went through up to a moment, over all labels; as a difference of two, between them."""
+    """What went through up to a moment; as a difference of two, between them."""
 
     requests: int
     errors: int
@@ -180,8 +188,8 @@ class Total:
     def percentile(self, share: float) -> float | None:
         """How long the quickest `share` (0 to 1) of the answers took to begin, at most.
 
-        :return: seconds, at most 15 % too much; infinite when it was longer than the last of
-            `BOUNDS`; None when there was no answer.
+        :return: seconds, at most 15 % too much; the last of `BOUNDS` when it was longer than
+            that; None when there was no answer.
         """
         wanted = share * sum(self.latency)
         if not wanted:
@@ -191,7 +199,7 @@ class Total:
             seen += count
             if seen >= wanted:
                 return bound
-        return float("inf")
+        return _SECONDS[-1]
 
 
 def is_error(label: Label) -> bool:
