@@ -29,6 +29,7 @@ from toolforge_gateway.edge.revocation_watch import RevocationWatch
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.edge.traversal import Traversal
 from toolforge_gateway.edge.tree import build_tree, compile_routes, refuse
+from toolforge_gateway.edge.whoami import Whoami
 from toolforge_gateway.errors import GatewayError
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.observe.accesslog import AccessLog
@@ -86,7 +87,8 @@ def prepare(
     loaded = parts.load(configuration, reactor)
     deadlines = Deadlines(reactor)
     transports = transports or Transports(reactor)
-    gatekeeper = Gatekeeper(loaded.chain, ToolforgeAuthorizer())
+    authorizer = ToolforgeAuthorizer()
+    gatekeeper = Gatekeeper(loaded.chain, authorizer)
 
     new_request_id = RequestIds()
     first = loaded.listeners[0]
@@ -107,7 +109,12 @@ def prepare(
 
     proxies = tuple(resource(backend) for backend in configuration.backends)
     frame = Frame(Assets("/docs/assets", refuse))
-    root = build_tree(proxies, {"docs": docs_page(frame, refuse)})
+    routes = [proxy.route for proxy in proxies]
+    pages = {
+        "docs": docs_page(frame, refuse),
+        "whoami": Whoami(routes, authorizer, reactor.seconds),
+    }
+    root = build_tree(proxies, pages)
     return Prepared(
         configuration=configuration,
         listeners=tuple(zip(configuration.listen, loaded.listeners, strict=True)),

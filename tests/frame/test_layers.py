@@ -26,6 +26,7 @@ LAYERS: dict[str, int] = {
     "http": 1,
     "location": 1,
     "policy": 1,
+    "reach": 1,
     "routing": 1,
     "transport": 2,
     "config": 2,

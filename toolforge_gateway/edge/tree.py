@@ -3,6 +3,7 @@
 /            greeting
 /healthz     "ok"
 /docs        the pages for people: `toolforge_gateway.pages`
+/whoami      what we take the caller for: `edge.whoami`
 /jobs        ReverseProxyResource
 ...          one for each backend, at its path
 """
