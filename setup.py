@@ -32,6 +32,7 @@ setup(
         "pyOpenSSL >= 23",
         "PyYAML >= 6.0",
         "service-identity >= 18.1",
+        "treq >= 22.2",
         "Twisted[tls] >= 22.4",
         "zope.interface >= 5.5",
     ],
