@@ -117,6 +117,11 @@ _WITHOUT_CREDENTIALS = Remembered(_passes_without_credentials)
 _ANSWER = Remembered(_answer_passes)
 
 
+def request_field_passes(name: bytes, *, forward_credentials: bool) -> bool:
+    """Whether a client's field of this name gets to the backend, in any spelling."""
+    return (_WITH_CREDENTIALS if forward_credentials else _WITHOUT_CREDENTIALS)[name]
+
+
 def request_fields(head: RequestHead, *, forward_credentials: bool) -> list[Field]:
     """The client's fields for the backend, in the client's order and spelling.
 
