@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+
+import attrs
 
 from toolforge_gateway.config.backends import read_backends
 from toolforge_gateway.config.deadlines import ALL_TIMEOUTS, read_limits, read_timeouts
@@ -25,6 +28,9 @@ from toolforge_gateway.errors import ConfigurationError
 
 MAXIMUM_SIZE = 1024 * 1024
 """Bytes of a configuration file."""
+
+VERSION_LENGTH = 12
+"""Hex digits: enough to tell configurations apart, few enough to be read out."""
 
 CLUSTER_DOMAIN = "cluster.local"
 """What Kubernetes calls a cluster that nobody named."""
@@ -59,7 +65,10 @@ def loads(text: str, path: Path) -> Configuration:
         report.complain(Origin(name, None, ""), what, "write keys such as listen and backends")
         raise ConfigurationError(report.complaints)
     source = Source(name, path.absolute().parent)
-    return _configuration(path, Options(source, root, (), None, report), report)
+    version = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:VERSION_LENGTH]
+    return attrs.evolve(
+        _configuration(path, Options(source, root, (), None, report), report), version=version
+    )
 
 
 def _read(path: Path) -> str:

@@ -289,6 +289,8 @@ class Configuration:
     openapi_docs: OpenAPIDocs = OpenAPIDocs()
     allowed_origins: frozenset[bytes] = frozenset()
     """As `http.origin.web_origin` writes them."""
+    version: str = attrs.field(default="", eq=False)
+    """Tells one content of the file from another: the beginning of its SHA-256."""
     loading_warnings: tuple[Complaint, ...] = ()
     """What the loader found odd but not wrong."""
 

@@ -215,6 +215,11 @@ class ServerConnection(Protocol):
             former = Caller(address=self.caller.address)
             self.caller = self._server.identify(self.transport, former)
 
+    @property
+    def serving_since(self) -> float | None:
+        """When the request under way came, POSIX seconds; None while there is none."""
+        return None if self._exchange is None else self._exchange.started
+
     def drain(self) -> None:
         """Close now if idle; else the current answer is the last."""
         if self._phase is _Phase.READING and not self._reader.started and not self._pending:

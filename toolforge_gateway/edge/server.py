@@ -40,6 +40,9 @@ log = Logger()
 
 Start = Callable[[IAnswer], IForward]
 
+STREAM = 10.0
+"""Seconds after which a request under way is taken for a stream: a followed log, for one."""
+
 TOO_MANY = Refusal(
     503,
     "too-many-requests-at-once",
@@ -162,6 +165,15 @@ class Server(ServerFactory):
         now is refused with its next request."""
         for connection in tuple(self.connections):
             connection.examine_again()
+
+    def streams(self) -> int:
+        """How many requests have been under way for longer than `STREAM`; looks at every
+        connection, a millisecond for some thousands of them."""
+        before = self.seconds() - STREAM
+        return sum(
+            since is not None and since < before
+            for since in (connection.serving_since for connection in self.connections)
+        )
 
     # Requests.
 

@@ -82,6 +82,15 @@ def _answer(request: Any, content_type: bytes, body: bytes) -> bytes:
     return body
 
 
+def greeting(paths: Iterable[str]) -> str:
+    """What `/` is on a terminal.
+
+    :param paths: of the APIs.
+    """
+    text = f"This is the Toolforge API gateway, version {__version__}.\n\nAPIs here:\n"
+    return text + "".join(f"  {path}/\n" for path in paths)
+
+
 def build_tree(
     backends: Iterable[ReverseProxyResource], pages: Mapping[str, Resource] | None = None
 ) -> Resource:
@@ -90,10 +99,9 @@ def build_tree(
     :param pages: by their first segment, which `config.backends` reserves; "" is `/`.
     """
     backends = tuple(backends)
-    greeting = f"This is the Toolforge API gateway, version {__version__}.\n\nAPIs here:\n"
-    greeting += "".join(f"  {each.backend.path}/\n" for each in backends)
+    text = greeting(each.backend.path for each in backends)
     root = Plain(lambda: "")
-    root.putChild(b"", Plain(lambda: greeting))
+    root.putChild(b"", Plain(lambda: text))
     root.putChild(b"healthz", Plain(lambda: "ok\n"))
     for name, page in (pages or {}).items():
         root.putChild(name.encode("ascii"), page)

@@ -117,6 +117,10 @@ class Health:
         elif reason in FAILED:
             backend.failed(exchange.started + (exchange.ended_after or 0.0), reason)
 
+    def answered(self, name: str, at: float) -> None:
+        """Somebody else than a client has had an answer from a backend."""
+        self._backends[name].answered(at)
+
     def states(self) -> Mapping[str, BackendState]:
         """How each backend does, in the order of the configuration."""
         return {

@@ -1,0 +1,272 @@
+"""`/status`: how the gateway does, for people and for programs.
+
+It shows whatever sections there are; how, is by the names of their values (`values`).  The page
+is whole without a script; with one, `status.js` fetches it again every few seconds and takes over
+what has changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+from twisted.web.resource import Resource
+from twisted.web.template import Tag, tags
+
+from toolforge_gateway.pages.answers import (
+    NO_STORE,
+    Content,
+    Refuse,
+    content,
+    refuse_to_change,
+    send,
+)
+from toolforge_gateway.pages.frame import Frame
+from toolforge_gateway.pages.preference import preferred
+from toolforge_gateway.pages.sparkline import sparkline
+from toolforge_gateway.pages.values import clock, duration, is_number, name_of, number, shown, told
+
+JSON, HTML = "application/json", "text/html"
+EVERY = 5
+"""Seconds between two looks of the page's script."""
+
+
+class Said(Protocol):
+    """What a section says: facts, or rows of them."""
+
+    @property
+    def name(self) -> str:
+        """What programs call it."""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+
+    @property
+    def value(self) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
+        """Facts, or rows that all have the same names."""
+
+
+class Snapshot(Protocol):
+    """What is said at one moment."""
+
+    @property
+    def taken_at(self) -> float:
+        """POSIX seconds."""
+
+    @property
+    def sections(self) -> Sequence[Said]:
+        """In the order in which they are shown."""
+
+
+@attrs.frozen
+class View:
+    """What one visitor sees."""
+
+    snapshot: Snapshot
+    whole: bool
+    """Whether it is everything, or names and states only."""
+
+
+class StatusPage(Resource):
+    """Shows a snapshot: as JSON, or to who prefers it as a page.
+
+    :param view: what the sender of a request may see, or the answer that it gets instead.
+    :param refuse: answers a request with a refusal; gives what `render` may.
+    """
+
+    isLeaf = False
+
+    def __init__(self, frame: Frame, view: Callable[[Any], View], refuse: Refuse):
+        super().__init__()
+        self._frame = frame
+        self._view = view
+        self._refuse = refuse
+
+    def render(self, request: Any) -> Any:
+        """See `Resource`."""
+        if request.method not in (b"GET", b"HEAD"):
+            return refuse_to_change(request, self._refuse)
+        view = self._view(request)
+        if preferred(request.getHeader(b"accept"), (JSON, HTML)) == HTML:
+            what = self.page(view)
+        else:
+            what = document(view)
+        answer = send(request, what, NO_STORE)
+        request.setHeader(b"vary", b"Accept, Accept-Encoding")
+        return answer
+
+    def page(self, view: View) -> Content:
+        """The page for people."""
+        snapshot = view.snapshot
+        sections = [section(each, snapshot.taken_at) for each in snapshot.sections]
+        return self._frame.page(
+            "Status",
+            tags.h1("Status"),
+            _introduction(view.whole),
+            tags.p(id="announcements", class_="unseen", role="status"),
+            tags.div(id="trouble", class_="notice warn", hidden="hidden", role="alert"),
+            tags.div(id="controls", hidden="hidden", class_="controls"),
+            tags.div(
+                sections,
+                tags.p(
+                    "As of ",
+                    clock(snapshot.taken_at, seconds=True),
+                    ". All of this for programs: ",
+                    tags.code("curl -H 'Accept: application/json' \u2026/status"),
+                    class_="quiet",
+                ),
+                id="live",
+                **{"data-every": str(EVERY)},
+            ),
+            here="/status",
+            styles=("status.css",),
+            scripts=("status.js",),
+        )
+
+
+def document(view: View) -> Content:
+    """The same for programs."""
+    said = {
+        "taken_at": told("taken_at", view.snapshot.taken_at),
+        "whole": view.whole,
+        **{each.name: told("", each.value) for each in view.snapshot.sections},
+    }
+    return content(json.dumps(said, indent=1, allow_nan=False).encode() + b"\n", JSON)
+
+
+def section(said: Said, now: float) -> Tag:
+    """One section of the page."""
+    heading = f"section-{said.name}"
+    body: Any
+    if isinstance(said.value, Mapping):
+        body = _facts(said.name, said.value, now)
+    elif said.value:
+        body = _table(said.name, said.title, said.value, now)
+    else:
+        body = tags.p("None.", class_="quiet")
+    return tags.section(
+        tags.h2(said.title, id=heading),
+        body,
+        **{"aria-labelledby": heading},
+    )
+
+
+def _introduction(whole: bool) -> Tag:
+    if whole:
+        return tags.p("How this gateway and the APIs behind it are doing.", class_="lead")
+    return tags.p(
+        "How this gateway and the APIs behind it are doing. Administrators see more, with their"
+        " certificate.",
+        class_="lead",
+    )
+
+
+def _facts(name: str, facts: Mapping[str, Any], now: float) -> list[Tag]:
+    courses = {key: value for key, value in facts.items() if key.endswith("_by_minute")}
+    plain = [
+        (tags.dt(name_of(key)), _marked(tags.dd(shown(key, value, now)), f"{name}.{key}", key))
+        for key, value in facts.items()
+        if key not in courses
+    ]
+    found = [tags.dl(plain, class_="facts")] if plain else []
+    if courses:
+        found += [_drawings(courses), _minutes(name, courses, now)]
+    return found
+
+
+def _drawings(courses: Mapping[str, Sequence[float | None]]) -> Tag:
+    """Each course of time, drawn."""
+    return tags.dl(
+        [
+            tags.div(
+                tags.dt(name_of(key).removesuffix(" by minute")),
+                tags.dd(sparkline(name_of(key), values, _say(key))),
+                class_="course",
+            )
+            for key, values in courses.items()
+        ],
+        class_="courses",
+    )
+
+
+def _minutes(name: str, courses: Mapping[str, Sequence[float | None]], now: float) -> Tag:
+    """The same numbers to read; the newest minute first."""
+    longest = max(map(len, courses.values()))
+    if not longest:
+        return tags.p("The first minute is not over yet.", class_="quiet")
+    rows = [
+        tags.tr(
+            tags.th(f"{ago + 1} min ago", scope="row"),
+            [
+                tags.td(
+                    "\u2013"
+                    if len(values) <= ago or values[-1 - ago] is None
+                    else _say(key)(values[-1 - ago] or 0),
+                    class_="number",
+                )
+                for key, values in courses.items()
+            ],
+        )
+        for ago in range(longest)
+    ]
+    heads = [
+        tags.th(name_of(key).removesuffix(" by minute"), scope="col", class_="number")
+        for key in courses
+    ]
+    return tags.details(
+        tags.summary("The same as a table"),
+        tags.div(
+            tags.table(tags.thead(tags.tr(tags.th("Began", scope="col"), heads)), tags.tbody(rows)),
+            class_="wide",
+            tabindex="0",
+            role="region",
+            **{"aria-label": f"{name_of(name)} by minute"},
+        ),
+        id=f"minutes-{name}",
+    )
+
+
+def _say(key: str) -> Callable[[float], str]:
+    return duration if "_seconds_" in key else number
+
+
+def _table(name: str, title: str, rows: Sequence[Mapping[str, Any]], now: float) -> Tag:
+    keys = list(rows[0])
+    numbers = {
+        key
+        for key in keys
+        if all(row.get(key) is None or is_number(key, row[key]) for row in rows)
+        and any(row.get(key) is not None for row in rows)
+    }
+    heads = [
+        tags.th(name_of(key), scope="col", **({"class": "number"} if key in numbers else {}))
+        for key in keys
+    ]
+    body = []
+    for row in rows:
+        first, *others = keys
+        who = str(row[first])
+        cells = [tags.th(shown(first, row[first], now), scope="row")]
+        for key in others:
+            cell = tags.td(shown(key, row.get(key), now))
+            if key in numbers:
+                cell(class_="number")
+            cells.append(_marked(cell, f"{name}.{who}.{key}", key, who))
+        body.append(tags.tr(cells))
+    return tags.div(
+        tags.table(tags.thead(tags.tr(heads)), tags.tbody(body)),
+        class_="wide",
+        tabindex="0",
+        role="region",
+        **{"aria-label": title},
+    )
+
+
+def _marked(cell: Tag, where: str, key: str, who: str = "") -> Tag:
+    """A state says where it is and whose, so that the script can tell of its changes."""
+    if key == "state":
+        cell(**{"data-state-of": who or where.partition(".")[0], "data-where": where})
+    return cell
