@@ -173,11 +173,18 @@ class SampleTests(SynchronousTestCase):
                 ),
                 61,
             ),
+            version=self.configuration.version,
         )
         for field in attrs.fields(Configuration):
             self.assertEqual(
                 getattr(self.configuration, field.name), getattr(expected, field.name), field.name
             )
+
+    def test_version(self) -> None:
+        """One text has one version, and any other text, be it by a comment, another."""
+        self.assertRegex(self.configuration.version, r"\A[0-9a-f]{12}\Z")
+        self.assertEqual(loads(SAMPLE, FILE).version, loads(SAMPLE, FILE).version)
+        self.assertNotEqual(loads(SAMPLE + "#", FILE).version, loads(SAMPLE, FILE).version)
 
     def test_authenticators(self) -> None:
         """The sections keep their order and can be read key by key."""
