@@ -15,9 +15,11 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from toolforge_gateway import parts
+from toolforge_gateway.aggregate import live_document
 from toolforge_gateway.config.values import Backend, Configuration, Listener
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.api_document import ApiDocument
 from toolforge_gateway.edge.crosssite import SiteRule
 from toolforge_gateway.edge.descriptors import KEPT, room_for
 from toolforge_gateway.edge.gatekeeper import Gatekeeper
@@ -36,6 +38,8 @@ from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.sinks import open_sink
 from toolforge_gateway.observe.traffic import Traffic
+from toolforge_gateway.openapi.live import LiveDocument
+from toolforge_gateway.pages.answers import Content
 from toolforge_gateway.pages.assets import Assets
 from toolforge_gateway.pages.docs import docs_page
 from toolforge_gateway.pages.frame import Frame
@@ -73,6 +77,7 @@ class Prepared:
     transports: Transports
     pools: tuple[Pool, ...]
     new_request_id: Callable[[], str]
+    api_document: LiveDocument[Content]
 
 
 def prepare(
@@ -114,6 +119,10 @@ def prepare(
         "docs": docs_page(frame, refuse),
         "whoami": Whoami(routes, authorizer, reactor.seconds),
     }
+    api_document = live_document(configuration, loaded.upstream, reactor)
+    if api_document.exists:
+        pages["openapi.json"] = ApiDocument(lambda: api_document.json)
+        pages["openapi.yaml"] = ApiDocument(lambda: api_document.yaml)
     root = build_tree(proxies, pages)
     return Prepared(
         configuration=configuration,
@@ -125,6 +134,7 @@ def prepare(
         transports=transports,
         pools=tuple(proxy.pool for proxy in proxies),
         new_request_id=new_request_id,
+        api_document=api_document,
     )
 
 
@@ -190,7 +200,9 @@ class GatewayService(Service):
         for listener, side, server in self._servers:
             transports = self._prepared.transports
             factory = over_tls(server, listener, side.creator, transports, turnstile, self._reactor)
-            self._ports.append(self._listen(listener.endpoint, factory))
+            port = self._listen(listener.endpoint, factory)
+            untouched = listener.proxy_protocol is None
+            self._ports.append(transports.accepting(port, factory, untouched))
         if configuration.operations is not None:
             site = operations_site(lambda: self._draining, self._reactor)
             self._operations.append(self._listen(configuration.operations.endpoint, site))
@@ -201,6 +213,7 @@ class GatewayService(Service):
             self.privilegedStartService()
         for watch in self._watches:
             watch.start()
+        self._prepared.api_document.start()
         super().startService()
 
     def stopService(self) -> Deferred[None]:
@@ -213,6 +226,7 @@ class GatewayService(Service):
         ports, self._ports = self._ports, []
         over = [maybeDeferred(port.stopListening) for port in ports]
         over += [server.drain() for _, _, server in self._servers]
+        over.append(self._prepared.api_document.stop())
         drain = self._prepared.configuration.timeouts.drain
         patience = self._reactor.callLater(drain, self._give_up)
         return DeferredList(over).addCallback(self._stopped, patience)

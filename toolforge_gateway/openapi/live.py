@@ -66,6 +66,7 @@ class LiveDocument(Generic[T]):
     :param offload: runs a function elsewhere than on the reactor's thread.
     :param pack: makes of bytes and their media type what is kept for those who ask.
     :param spread: gives a number between its arguments.
+    :ivar refresh: as the parameter; a change counts from the next round on.
     :ivar json: the document as JSON, packed; None until the first round has ended.
     :ivar yaml: the same as YAML.
     """
@@ -84,7 +85,7 @@ class LiveDocument(Generic[T]):
         self.json: T | None = None
         self.yaml: T | None = None
         self._settings = settings
-        self._refresh = refresh
+        self.refresh = refresh
         self._clock = clock
         self._fetch = fetch
         self._offload = offload
@@ -95,6 +96,11 @@ class LiveDocument(Generic[T]):
         self._running = False
         self._next: IDelayedCall | None = None
         self._round: Deferred[None] = succeed(None)
+
+    @property
+    def exists(self) -> bool:
+        """Whether any API is to be in it."""
+        return bool(self._accounts)
 
     def start(self) -> None:
         """Begin to fetch, now and from now on; nothing happens where there are no sources."""
@@ -125,7 +131,7 @@ class LiveDocument(Generic[T]):
 
     def _again(self, _: object) -> None:
         if self._running:
-            wait = self._refresh * self._spread(1 - SPREAD, 1 + SPREAD)
+            wait = self.refresh * self._spread(1 - SPREAD, 1 + SPREAD)
             self._next = self._clock.callLater(wait, self._begin)
 
     def _broken(self, failure: Any) -> None:

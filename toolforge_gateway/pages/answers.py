@@ -88,14 +88,14 @@ def send(request: Any, what: Content, caching: str) -> bytes:
     for name, value in SECURITY_HEADERS.items():
         request.setHeader(name.encode(), value.encode())
     request.setHeader(b"cache-control", caching.encode())
-    encoded = what.compressed is not None and accepts_gzip(request.getHeader(b"accept-encoding"))
+    encoded = what.compressed is not None and accepts_gzip(_whole(request, b"accept-encoding"))
     if what.compressed is not None:
         request.setHeader(b"vary", b"Accept-Encoding")
     if caching != NO_STORE:
         # Each encoding is a representation of its own, and so has a tag of its own.
         tag = b'"%s%s"' % (what.etag.encode(), b"-gzip" if encoded else b"")
         request.setHeader(b"etag", tag)
-        if _is_known(request.getHeader(b"if-none-match"), tag):
+        if _is_known(_whole(request, b"if-none-match"), tag):
             request.setResponseCode(304)
             return b""
     request.setHeader(b"content-type", what.kind.encode())
@@ -152,6 +152,12 @@ class _Nothing(Resource):
 
     def render(self, request: Any) -> Any:
         return self._refuse(request, NO_SUCH_PAGE)
+
+
+def _whole(request: Any, name: bytes) -> bytes | None:
+    """A list's value, from however many lines (RFC 9110 section 5.3)."""
+    values = request.requestHeaders.getRawHeaders(name)
+    return None if values is None else b", ".join(values)
 
 
 def accepts_gzip(header: bytes | None) -> bool:
