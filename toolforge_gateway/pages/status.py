@@ -26,7 +26,16 @@ from toolforge_gateway.pages.answers import (
 from toolforge_gateway.pages.frame import Frame
 from toolforge_gateway.pages.preference import preferred
 from toolforge_gateway.pages.sparkline import sparkline
-from toolforge_gateway.pages.values import clock, duration, is_number, name_of, number, shown, told
+from toolforge_gateway.pages.values import (
+    BY_MINUTE,
+    clock,
+    duration,
+    is_number,
+    name_of,
+    number,
+    shown,
+    told,
+)
 
 JSON, HTML = "application/json", "text/html"
 EVERY = 5
@@ -165,7 +174,7 @@ def _introduction(whole: bool) -> Tag:
 
 
 def _facts(name: str, facts: Mapping[str, Any], now: float) -> list[Tag]:
-    courses = {key: value for key, value in facts.items() if key.endswith("_by_minute")}
+    courses = {key: value for key, value in facts.items() if key.endswith(BY_MINUTE)}
     plain = [
         (tags.dt(name_of(key)), _marked(tags.dd(shown(key, value, now)), f"{name}.{key}", key))
         for key, value in facts.items()
@@ -182,8 +191,8 @@ def _drawings(courses: Mapping[str, Sequence[float | None]]) -> Tag:
     return tags.dl(
         [
             tags.div(
-                tags.dt(name_of(key).removesuffix(" by minute")),
-                tags.dd(sparkline(name_of(key), values, _say(key))),
+                tags.dt(name_of(key.removesuffix(BY_MINUTE))),
+                tags.dd(sparkline(name_of(key.removesuffix(BY_MINUTE)), values, _say(key))),
                 class_="course",
             )
             for key, values in courses.items()
@@ -213,7 +222,7 @@ def _minutes(name: str, courses: Mapping[str, Sequence[float | None]], now: floa
         for ago in range(longest)
     ]
     heads = [
-        tags.th(name_of(key).removesuffix(" by minute"), scope="col", class_="number")
+        tags.th(name_of(key.removesuffix(BY_MINUTE)), scope="col", class_="number")
         for key in courses
     ]
     return tags.details(

@@ -18,6 +18,7 @@ None is "not known".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,8 @@ from typing import Any
 from twisted.web.template import Tag, tags
 
 NOTHING = "\u2013"
+
+BY_MINUTE = "_by_minute"
 
 TONES = {
     "up": "good",
@@ -43,20 +46,17 @@ TONES = {
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
-_ENDINGS = ("_at", "_seconds", "_share", "_bytes", "_per_second", "_by_minute")
+_UNITS = ("_at", "_seconds", "_bytes")
+"""The ends that a value's own words make superfluous."""
 
 
 def name_of(key: str) -> str:
     """A value's name in words: `last_answer_at` is "Last answer"."""
-    words = key
-    for ending in _ENDINGS:
-        if key.endswith(ending):
-            words = key.removesuffix(ending)
-            if ending in ("_per_second", "_by_minute"):
-                words += ending
-            break
-    words = words.replace("_", " ").strip() or key
-    return words[0].upper() + words[1:]
+    words = key.removesuffix(BY_MINUTE)
+    for unit in _UNITS:
+        words = words.removesuffix(unit)
+    words = words.replace("_", " ").strip() or key.strip("_")
+    return words[:1].upper() + words[1:] + (" by minute" if key.endswith(BY_MINUTE) else "")
 
 
 def is_number(key: str, value: Any) -> bool:
@@ -93,7 +93,7 @@ def shown(key: str, value: Any, now: float) -> Tag | str:
 
 def told(key: str, value: Any) -> Any:
     """A value for programs: as JSON has it, moments as RFC 3339 text in UTC."""
-    if isinstance(value, float) and value not in (float("inf"), float("-inf")):
+    if isinstance(value, float) and math.isfinite(value):
         return iso(value) if key.endswith("_at") else round(value, 6)
     if isinstance(value, int) and not isinstance(value, bool) and key.endswith("_at"):
         return iso(value)
