@@ -90,8 +90,8 @@ class _Judge:
         if isinstance(value, str):
             return _text(value, schema)
         if isinstance(value, list):
-            if schema.get("uniqueItems") and len(value) > 1:
-                raise _Unknown
+            if schema.get("uniqueItems") and _repeats(value):
+                return False
             return _between(len(value), schema, "minItems", "maxItems")
         if isinstance(value, dict):
             return set(schema.get("required", ())) <= value.keys() and _between(
@@ -150,13 +150,17 @@ def _is(value: Any, kind: str) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     """Equal as JSON has it, where true is not 1."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    if isinstance(one, dict | list) or isinstance(other, dict | list):
-        if type(one) is not type(other):
-            return False
-        raise _Unknown
     return bool(one == other)
+
+
+def _repeats(items: list[Any]) -> bool:
+    return any(_same(item, other) for n, item in enumerate(items) for other in items[:n])
 
 
 def _number(value: Any, schema: dict[str, Any]) -> bool:

@@ -49,7 +49,7 @@ def read(data: bytes, media_type: str = "") -> dict[str, Any]:
     key given twice, and a document that is nested more than `DEPTH` deep or has more than `NODES`
     values, each alias of YAML counted as what it stands for.
 
-    :param data: UTF-8; JSON may be UTF-16 or UTF-32 as well.
+    :param data: UTF-8, with or without a byte order mark.
     :param media_type: the Content-Type it came with, with or without parameters.  One that names
         JSON settles it; any other leaves it to the bytes, since servers call YAML many things.
     :raise Unreadable: with a sentence that begins with a verb: `is not JSON: ...`.
