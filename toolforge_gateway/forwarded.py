@@ -25,14 +25,20 @@ class Forwarded:
     """The caller's address: what the trusted hop says it saw, the last of its
     list, since those before it may be the caller's own invention."""
     fields: tuple[Field, ...]
-    """X-Forwarded-For, -Proto, -Host (where there is one) and X-Request-ID."""
+    """X-Forwarded-For, -Proto and -Host (where there is one)."""
     request_id: str
+    """For X-Request-ID."""
     lines: bytes = attrs.field(eq=False)
     """`fields` as header lines."""
 
     @lines.default
     def _lines(self) -> bytes:
         return lines(self.fields)
+
+
+def request_id_line(request_id: str) -> bytes:
+    """How a backend is told a request's id."""
+    return b"X-Request-ID: %b\r\n" % request_id.encode("ascii")
 
 
 def resolve(
@@ -53,15 +59,8 @@ def resolve(
     :param new_request_id: makes an id that is safe in a header and in a log.
     """
     if not trusted:
-        identifier = new_request_id()
-        ascii_id = identifier.encode("ascii")
         seen, written = _seen_by_us(peer, host)
-        return Forwarded(
-            peer,
-            (*seen, (b"X-Request-ID", ascii_id)),
-            identifier,
-            b"%bX-Request-ID: %b\r\n" % (written, ascii_id),
-        )
+        return Forwarded(peer, seen, new_request_id(), written)
     client, addresses, proto, request_id = peer, peer.encode("ascii"), b"https", None
     said: dict[bytes, list[bytes]] = {name: [] for name in _NAMES}
     for name, value in fields:
@@ -79,7 +78,6 @@ def resolve(
     result = [(b"X-Forwarded-For", addresses), (b"X-Forwarded-Proto", proto)]
     if host is not None:
         result.append((b"X-Forwarded-Host", host))
-    result.append((b"X-Request-ID", identifier.encode("ascii")))
     return Forwarded(client, tuple(result), identifier)
 
 

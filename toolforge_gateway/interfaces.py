@@ -131,7 +131,7 @@ class IObserver(Interface):
 class IAnswer(Interface):
     """Where a forwarded answer goes: the caller's side of an exchange.
 
-    Exactly one of `end`, `cut` and `fail` ends it.  `proxy` calls this,
+    Exactly one of `whole`, `end`, `cut` and `fail` ends it.  `proxy` calls this,
     `edge` provides it.
     """
 
@@ -141,6 +141,12 @@ class IAnswer(Interface):
     def begin(head, lines):
         """The final head: `ResponseHead`, and the end-to-end header lines to
         send, as bytes."""
+
+    def whole(head, lines, body):
+        """`begin`, `data` and `end` in one, for an answer that came in one piece.
+
+        :param head: `ResponseHead` of a body of known length: that of `body`.
+        """
 
     def data(payload):
         """A piece of the body: bytes, unframed."""

@@ -122,34 +122,43 @@ class Decision:
     """X-Toolforge-User to the backend; None: absent."""
 
 
-@attrs.define
 class Exchange:
     """One request and its answer; every log line and metric comes from it.
 
     The only mutable value of the model.  `edge` begins it, each step of the
-    line fills in its part, `observe` reads it once the answer has ended.
+    line fills in its part, `observe` reads it once the answer has ended.  One
+    is made for every request, so that what is as usual is said once, here on
+    the class, and the rest where it becomes known.
+
+    :ivar request_id: its name in the log, to the backend and to the client.
+    :ivar client: the caller's address as text, after PROXY and trusted
+        X-Forwarded-For.
+    :ivar started: POSIX time at which the head was complete.
     """
 
-    request_id: str
-    client: str
-    """The caller's address as text, after PROXY and trusted X-Forwarded-For."""
-    started: float
-    """POSIX time at which the head was complete."""
-    tls_version: str = ""
-    method: str = ""
-    path: str = ""
+    tls_version = ""
+    method = ""
+    path = ""
     """Without the query: that may carry a token."""
-    identity: Identity = ANONYMOUS
-    backend: str = ""
-    reason: str = ""
-    status: int = 0
+    identity = ANONYMOUS
+    backend = ""
+    reason = ""
+    status = 0
     """0: the client left before an answer began."""
-    bytes_in: int = 0
+    bytes_in = 0
     """Request body, payload bytes."""
-    bytes_out: int = 0
+    bytes_out = 0
     """Answer body, payload bytes."""
     head_after: float | None = None
     """Seconds from `started` to the answer's head."""
     ended_after: float | None = None
-    complete: bool = False
+    complete = False
     """Whether the answer reached its end rather than being cut."""
+    remarks: dict[object, str] | None = None
+    """What observers have written of client, identity, backend, method, path
+    and TLS version, for exchanges that have all of these in common to share."""
+
+    def __init__(self, request_id: str, client: str, started: float):
+        self.request_id = request_id
+        self.client = client
+        self.started = started

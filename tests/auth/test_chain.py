@@ -154,7 +154,10 @@ class Once(ChainTest):
         caller = AuthenticatorChain([per_connection(A)]).for_connection(Evidence(shown))
         for now in (10.0, 15.0, 20.0):
             self.assertIs(caller.settled(now), A)
+            self.assertTrue(caller.is_settled(A, now))
+            self.assertFalse(caller.is_settled(B, now))
         for now in (9.9, 20.1):
+            self.assertFalse(caller.is_settled(A, now))
             refusal = self.assertRaises(BadEvidence, caller.settled, now)
             self.assertEqual((refusal.status, refusal.reason), (403, "certificate-expired"))
             self.assertTrue(refusal.close)

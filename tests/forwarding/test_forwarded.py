@@ -21,7 +21,7 @@ def ask(*fields: Field, trusted: bool = True, host: bytes | None = b"gw:30003") 
 
 OURS = Forwarded(
     PEER,
-    ((FOR, b"192.0.2.8"), (PROTO, b"https"), (HOST, b"gw:30003"), (ID, b"new")),
+    ((FOR, b"192.0.2.8"), (PROTO, b"https"), (HOST, b"gw:30003")),
     "new",
 )
 
@@ -38,7 +38,7 @@ class ForwardedTests(SynchronousTestCase):
     def test_no_host(self) -> None:
         """Without a Host there is no X-Forwarded-Host."""
         names = [name for name, _ in ask(host=None).fields]
-        self.assertEqual(names, [FOR, PROTO, ID])
+        self.assertEqual(names, [FOR, PROTO])
 
     def test_trusted(self) -> None:
         """A trusted hop's words go on, and its address is added to the chain; the client is whom it
@@ -58,7 +58,6 @@ class ForwardedTests(SynchronousTestCase):
                     (FOR, b"203.0.113.9, 2001:db8::1, 198.51.100.1, 192.0.2.8"),
                     (PROTO, b"http"),
                     (HOST, b"api.example.org"),
-                    (ID, b"Abc_1.2-3"),
                 ),
                 "Abc_1.2-3",
             ),

@@ -9,20 +9,18 @@ from toolforge_gateway.model import Exchange
 
 def over(**said: Any) -> Exchange:
     """An exchange that went well, but for what is said."""
-    return Exchange(
-        **{
-            "request_id": "1",
-            "client": "192.0.2.1",
-            "started": 1_800_000_000.0,
-            "method": "GET",
-            "path": "/jobs/v1/tool/tf-test/jobs",
-            "backend": "jobs-api",
-            "reason": "own-tool",
-            "status": 200,
-            "bytes_out": 280,
-            "head_after": 0.002,
-            "ended_after": 0.003,
-            "complete": True,
-            **said,
-        }
-    )
+    exchange = Exchange("1", "192.0.2.1", 1_800_000_000.0)
+    usual = {
+        "method": "GET",
+        "path": "/jobs/v1/tool/tf-test/jobs",
+        "backend": "jobs-api",
+        "reason": "own-tool",
+        "status": 200,
+        "bytes_out": 280,
+        "head_after": 0.002,
+        "ended_after": 0.003,
+        "complete": True,
+    }
+    for name, value in {**usual, **said}.items():
+        setattr(exchange, name, value)
+    return exchange

@@ -18,6 +18,7 @@ from toolforge_gateway.http.known import KnownAnswers
 from toolforge_gateway.http.message import Framing
 from toolforge_gateway.interfaces import IAnswer, IForward
 from toolforge_gateway.proxy.forwarding import MAX_INFORMATIONAL, Forwarding
+from toolforge_gateway.proxy.outgoing import Outgoing
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -34,6 +35,9 @@ class Caller:
 
     def begin(self, head, lines):
         self.told.append(("begin", head.status, lines))
+
+    def whole(self, head, lines, body):
+        self.told.append(("whole", head.status, lines, body))
 
     def data(self, payload):
         self.told.append(payload)
@@ -102,21 +106,24 @@ class ForwardingTests(SynchronousTestCase):
         self.clock = Clock()
         self.caller = Caller()
         self.connection = Connection()
+        self.answers = KnownAnswers(HeadLimits())
 
-    def forward(self, body: Framing = Framing.NONE, kept: bool = True) -> Forwarding:
+    def forward(
+        self, body: Framing = Framing.NONE, kept: bool = True, method: bytes = b"GET"
+    ) -> Forwarding:
         self.pool = Pool(self.connection if kept else None)
-        return Forwarding(
+        outgoing = Outgoing(
             backend="jobs-api",
             pool=self.pool,
             deadlines=Deadlines(self.clock),
             timeouts=Timeouts(connect=5, response_head=60, response_idle=30),
-            method=b"GET",
-            head=b"GET / HTTP/1.1\r\n\r\n",
+            method=method,
+            head=method + b" / HTTP/1.1\r\n",
             body=body,
-            answers=KnownAnswers(HeadLimits()),
+            answers=self.answers,
             answer_lines=lambda head: write.lines(head.fields),
-            answer=self.caller,
-        ).start()
+        )
+        return Forwarding(outgoing, "1", self.caller).start()
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(int(seconds / RESOLUTION) + 2):
@@ -130,10 +137,43 @@ class ForwardingTests(SynchronousTestCase):
     def test_kept(self) -> None:
         """A kept connection is written to at once, and goes back after the answer."""
         forwarding = self.forward()
-        self.assertEqual(self.connection.written, b"GET / HTTP/1.1\r\n\r\n")
+        self.assertEqual(self.connection.written, b"GET / HTTP/1.1\r\nX-Request-ID: 1\r\n\r\n")
         forwarding.received(OK)
         self.assertEqual(self.caller.told, [("begin", 200, b"Content-Length: 2\r\n"), b"ok", "end"])
         self.assertEqual(self.pool.back, [self.connection])
+
+    def answered(self, method: bytes, *pieces: bytes) -> list[object]:
+        """What the caller is told of an answer in these pieces, when GET has had it before."""
+        self.forward().received(OK)
+        self.caller.told.clear()
+        forwarding = self.forward(method=method)
+        for piece in pieces:
+            forwarding.received(piece)
+        return self.caller.told
+
+    def test_known_answer(self) -> None:
+        """An answer that comes in one piece, with a head that was read before, is told in one."""
+        told = self.answered(b"GET", OK)
+        self.assertEqual(told, [("whole", 200, b"Content-Length: 2\r\n", b"ok")])
+        self.assertEqual(self.pool.back, [self.connection])
+
+    def test_known_answer_in_pieces(self) -> None:
+        """Wherever it is cut, the same answer is told."""
+        lines = b"Content-Length: 2\r\n"
+        for at in range(1, len(OK)):
+            told = self.answered(b"GET", OK[:at], OK[at:])
+            body = [OK[-2:]] if at <= len(OK) - 2 else [b"o", b"k"]
+            self.assertEqual(told, [("begin", 200, lines), *body, "end"], at)
+
+    def test_known_answer_to_head(self) -> None:
+        """What was known from an answer to GET does not count for HEAD, which has no body."""
+        self.assertEqual(self.answered(b"HEAD", OK[:-2])[-1], "end")
+        self.assertEqual(self.pool.back, [])
+
+    def test_more_than_an_answer(self) -> None:
+        """A connection that says more than its answer is not kept, however well that is known."""
+        self.assertEqual(self.answered(b"GET", OK + b"HTTP/1.1")[1:], [b"ok", "end"])
+        self.assertEqual((self.pool.back, self.connection.ended), ([], "closed"))
 
     def test_body_waits_for_the_dial(self) -> None:
         """While a connection is dialled the caller sends no more than it has sent already, and
@@ -146,7 +186,9 @@ class ForwardingTests(SynchronousTestCase):
         self.assertEqual(self.connection.written, b"")
         forwarding.connected(self.connection)
         self.assertEqual(self.caller.told, ["pause", "resume"])
-        self.assertEqual(self.connection.written, b"GET / HTTP/1.1\r\n\r\n3\r\nabc\r\n")
+        self.assertEqual(
+            self.connection.written, b"GET / HTTP/1.1\r\nX-Request-ID: 1\r\n\r\n3\r\nabc\r\n"
+        )
         forwarding.end()
         self.assertTrue(self.connection.written.endswith(b"0\r\n\r\n"))
 

@@ -34,9 +34,9 @@ class Forwarded(Stage):
                 b"X-Forwarded-For: 127.0.0.1",
                 b"X-Forwarded-Proto: https",
                 b"X-Forwarded-Host: localhost:8443",
-                b"X-Request-ID: ...",
                 b"X-Toolforge-Tool: tf-test",
                 b"X-Toolforge-User: tf-test",
+                b"X-Request-ID: ...",
             ],
         )
 

@@ -157,6 +157,10 @@ class Standing:
             raise self._out_of_date(now)
         return self._settled
 
+    def is_settled(self, identity: Identity, now: float) -> bool:
+        """Whether `settled` would return this very identity."""
+        return self._settled is identity and self._not_before <= now <= self._not_after
+
     def _out_of_date(self, now: float) -> BadEvidence:
         assert self._certificate is not None, "without one there are no dates"
         if self._not_before <= now <= self._certificate.not_after:

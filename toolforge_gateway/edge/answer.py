@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CLOSE = b"Connection: close\r\n"
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
+_OF_UNKNOWN_LENGTH = frozenset([Framing.CHUNKED, Framing.UNTIL_CLOSE])
 
 
 @implementer(IAnswer)
@@ -31,6 +32,7 @@ class ClientAnswer:
     """
 
     begun = False
+    _chunked = False
 
     def __init__(
         self, connection: ServerConnection, exchange: Exchange, request: RequestHead | None
@@ -39,7 +41,6 @@ class ClientAnswer:
         self._exchange = exchange
         self._request = request
         self._out: list[bytes] = []
-        self._chunked = False
         self._close = request is None or not request.persistent
 
     def informational(self, head: ResponseHead) -> None:
@@ -51,13 +52,33 @@ class ClientAnswer:
             self._connection.write(write.response_head(head.status, head.reason, fields))
 
     def begin(self, head: ResponseHead, lines: bytes) -> None:
-        if head.framing is Framing.CHUNKED or head.framing is Framing.UNTIL_CLOSE:
+        if head.framing in _OF_UNKNOWN_LENGTH:
             if self._request is not None and self._request.minor >= 1:
                 self._chunked = True
                 lines += _CHUNKED
             else:
                 self._close = True
         self._begin(head.status, head.reason, lines)
+
+    def whole(self, head: ResponseHead, lines: bytes, body: bytes) -> None:
+        connection, exchange = self._connection, self._exchange
+        self._close = self._close or connection.must_close()
+        if self._close:
+            start = write.response(head.status, head.reason, lines + _CLOSE)
+        else:
+            # The same head has the same lines, but for a Location among them.
+            known = head.derived.get(ClientAnswer)
+            if known is None or known[0] is not lines:
+                known = lines, write.response(head.status, head.reason, lines)
+                head.derived[ClientAnswer] = known
+            start = known[1]
+        self.begun = True
+        exchange.status = head.status
+        exchange.head_after = connection.seconds() - exchange.started
+        exchange.bytes_out = len(body)
+        exchange.complete = True
+        connection.write(start + body)
+        connection.answered(self._close)
 
     def data(self, payload: bytes) -> None:
         self._exchange.bytes_out += len(payload)

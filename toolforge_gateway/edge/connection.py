@@ -21,10 +21,12 @@ from zope.interface import implementer
 
 from toolforge_gateway.edge.answer import ClientAnswer
 from toolforge_gateway.edge.caller import Caller
+from toolforge_gateway.edge.clearance import LONGEST, ROOM, Clearance
 from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.errors import BadMessage, Refusal
 from toolforge_gateway.http.body import decoder_for
 from toolforge_gateway.http.head import HeadReader
+from toolforge_gateway.http.known import has_secrets
 from toolforge_gateway.interfaces import IForward
 from toolforge_gateway.model import Exchange
 
@@ -48,6 +50,10 @@ class _Phase(enum.Enum):
     CLOSING = enum.auto()
 
 
+# An enumeration's members are slow to look up on their class.
+_READING, _SERVING, _CLOSING = _Phase.READING, _Phase.SERVING, _Phase.CLOSING
+
+
 @implementer(IHandshakeListener, IPushProducer)
 class ServerConnection(Protocol):
     """Speaks HTTP/1.1 with one client.
@@ -60,7 +66,8 @@ class ServerConnection(Protocol):
         self.deadline: float | None = None
         self.caller = Caller(address=None)
         self._phase = _Phase.HANDSHAKE
-        self._reader = HeadReader(server.head_limits)
+        self._reader: HeadReader | None = None  # while a head comes in pieces
+        self._repeats: dict[bytes, Clearance] | None = None
         self._pending = b""
         self._pumping = False
         self._exchange: Exchange | None = None
@@ -86,20 +93,24 @@ class ServerConnection(Protocol):
 
     def handshakeCompleted(self) -> None:
         self.caller = self._server.identify(self.transport, self.caller)
-        self._phase = _Phase.READING
+        self._phase = _READING
         self._due_in(self._server.timeouts.request_head)
 
     def dataReceived(self, data: bytes) -> None:
         if self._decoder is not None and self._forward is not None:
             self._read_body(data)
-        elif self._phase is not _Phase.CLOSING:
+        elif self._phase is not _CLOSING:
+            if self._phase is _READING and self._repeats and not self._pending:
+                clearance = self._repeats.get(data)
+                if clearance is not None and self._serve_again(clearance):
+                    return
             self._pending = self._pending + data if self._pending else data
             self._pump()
             if len(self._pending) > AHEAD:
                 self.hold("ahead", True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._phase = _Phase.CLOSING
+        self._phase = _CLOSING
         self.deadline = None
         self._server.forget(self)
         # In this order: nobody is left to be told that the question was ended.
@@ -116,14 +127,14 @@ class ServerConnection(Protocol):
         """Called by `Deadlines`."""
         if self._phase is _Phase.HANDSHAKE:
             self.transport.abortConnection()
-        elif self._phase is _Phase.READING:
-            if self._reader.started:
+        elif self._phase is _READING:
+            if self._has_begun():
                 self._refuse_unread(
                     BadMessage(408, "head-timeout", "your request's head did not come in time")
                 )
             else:
                 self._close()
-        elif self._phase is _Phase.SERVING:
+        elif self._phase is _SERVING:
             self._give_up(
                 Refusal(503, "decision-timeout", "who you are could not be checked in time")
                 if self._deciding is not None
@@ -195,7 +206,7 @@ class ServerConnection(Protocol):
         if close or unread or self._server.draining:
             self._close()
             return
-        self._phase = _Phase.READING
+        self._phase = _READING
         self._due_in(self._server.timeouts.keep_alive)
         if self._holds:
             self.hold("backend", False)
@@ -206,12 +217,13 @@ class ServerConnection(Protocol):
     def cut_off(self) -> None:
         """The answer broke off: end the connection so that this shows."""
         self._account()
-        self._phase = _Phase.CLOSING
+        self._phase = _CLOSING
         self._close_wire()
 
     def examine_again(self) -> None:
         """The rules for certificates have changed since the handshake."""
-        if self._phase in (_Phase.READING, _Phase.SERVING):
+        if self._phase in (_READING, _SERVING):
+            self._repeats = None
             former = Caller(address=self.caller.address)
             self.caller = self._server.identify(self.transport, former)
 
@@ -222,7 +234,7 @@ class ServerConnection(Protocol):
 
     def drain(self) -> None:
         """Close now if idle; else the current answer is the last."""
-        if self._phase is _Phase.READING and not self._reader.started and not self._pending:
+        if self._phase is _READING and not self._has_begun() and not self._pending:
             self._close()
 
     def give_up(self) -> None:
@@ -241,27 +253,47 @@ class ServerConnection(Protocol):
             return
         self._pumping = True
         try:
-            while self._pending and self._phase is _Phase.READING and not self._output_full:
+            while self._pending and self._phase is _READING and not self._output_full:
                 data, self._pending = self._pending, b""
                 self._read_head(data)
         finally:
             self._pumping = False
 
-    def _read_head(self, data: bytes) -> None:
+    def _has_begun(self) -> bool:
+        """Whether anything of a head has come."""
+        return self._reader is not None and self._reader.started
+
+    def _complete_head(self, data: bytes) -> bytes | None:
+        """The head that these bytes complete, if they do; the rest is pending.
+
+        :raise BadMessage: no further byte could make a head of them.
+        """
+        if self._reader is None:
+            # Nearly all heads come by themselves and in one piece.
+            end = data.find(b"\r\n\r\n", 2) + 4
+            if end == len(data) <= self._server.head_limits.request_line:
+                return data
+            self._reader = HeadReader(self._server.head_limits)
         had_begun = self._reader.started
-        try:
-            raw = self._reader.feed(data)
-            if raw is None:
-                if self._reader.started and not had_begun:
-                    self._due_in(self._server.timeouts.request_head)
-                return
+        raw = self._reader.feed(data)
+        if raw is not None:
             self._pending = self._reader.rest
+            self._reader = None
+        elif self._reader.started and not had_begun:
+            self._due_in(self._server.timeouts.request_head)
+        return raw
+
+    def _read_head(self, data: bytes) -> None:
+        try:
+            raw = self._complete_head(data)
+            if raw is None:
+                return
             head = self._server.requests.parse(raw)
         except BadMessage as refusal:
             self._refuse_unread(refusal)
             return
         self.deadline = None
-        self._phase = _Phase.SERVING
+        self._phase = _SERVING
         self._exchange, resolved = self._server.begin_exchange(self.caller, head)
         self._answer = ClientAnswer(self, self._exchange, head)
         if head.has_body:
@@ -276,7 +308,36 @@ class ServerConnection(Protocol):
             self._deciding = started
             started.addCallbacks(self._decided, self._undecided).addErrback(self._broke)
         else:
+            self._remember(raw, started)
             self._serve(started)
+
+    def _remember(self, raw: bytes, started: object) -> None:
+        """Keep what is known of a request, in case it is sent again."""
+        if self._repeats is None:
+            self._repeats = {}  # Most clients ask once: begin with the second.
+        elif (
+            isinstance(started, Clearance)
+            and started.repeatable
+            and len(raw) <= LONGEST
+            and not has_secrets(started.head.fields)
+        ):
+            if len(self._repeats) >= ROOM:
+                self._repeats.clear()
+            self._repeats[raw] = started
+
+    def _serve_again(self, clearance: Clearance) -> bool:
+        """Serve a request that was sent before, if that is still allowed."""
+        if self._reader is not None or self._output_full or self._pumping:
+            return False
+        exchange = self._server.again(self.caller, clearance)
+        if exchange is None:
+            return False
+        self.deadline = None
+        self._phase = _SERVING
+        self._exchange = exchange
+        self._answer = ClientAnswer(self, exchange, clearance.head)
+        self._serve(clearance)
+        return True
 
     def _decided(self, start) -> None:
         if self._deciding is None:
@@ -306,7 +367,7 @@ class ServerConnection(Protocol):
     def _serve(self, start) -> None:
         """Forward, now that it has been decided."""
         answer = self._answer
-        forward = start(answer)
+        forward = start(self._exchange, answer)
         if self._answer is not answer:
             return  # It has failed at once and is already answered.
         self._forward = forward
@@ -349,7 +410,7 @@ class ServerConnection(Protocol):
 
     def _refuse_unread(self, refusal: BadMessage) -> None:
         """Answer bytes that are not a request."""
-        self._phase = _Phase.SERVING
+        self._phase = _SERVING
         self._pending = b""
         self._exchange, _ = self._server.begin_exchange(self.caller, None)
         self._answer = ClientAnswer(self, self._exchange, None)
@@ -378,7 +439,7 @@ class ServerConnection(Protocol):
     def _close(self) -> None:
         """Close in good order: what was written goes out, then close_notify,
         and the client is given `LINGER` to close its side."""
-        self._phase = _Phase.CLOSING
+        self._phase = _CLOSING
         self._pending = b""
         if self._output_full:
             self._close_when_out = True

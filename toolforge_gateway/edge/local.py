@@ -23,10 +23,10 @@ from toolforge_gateway.http import write
 from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.known import KnownAnswers
 from toolforge_gateway.http.message import Framing, RequestHead, ResponseHead
-from toolforge_gateway.http.target import Target
 from toolforge_gateway.interfaces import IAnswer
 from toolforge_gateway.proxy.connection import UpstreamConnection
 from toolforge_gateway.proxy.forwarding import Forwarding
+from toolforge_gateway.proxy.outgoing import Outgoing
 from toolforge_gateway.proxy.resource import framing_line
 
 _ADDRESS = IPv4Address("TCP", "127.0.0.1", 0)
@@ -59,7 +59,7 @@ class LocalSite:
         return bool(IPersonal.providedBy(self._site.resource.getStaticEntity(first)))
 
     def forward(
-        self, head: RequestHead, target: Target, added: bytes, visitor: Visitor, answer: IAnswer
+        self, head: RequestHead, added: bytes, visitor: Visitor, answer: IAnswer
     ) -> Forwarding:
         """Begin to answer a request; its body follows by `IForward`.
 
@@ -68,18 +68,18 @@ class LocalSite:
         lines = write.lines([(b"Host", head.host or b"localhost"), (b"Connection", b"close")])
         lines += headers.request_lines(head, forward_credentials=False)
         lines += added + framing_line(head)
-        return Forwarding(
+        outgoing = Outgoing(
             backend="the gateway",
             pool=_Door(self._clock, self._site, visitor),
             deadlines=self._deadlines,
             timeouts=self._timeouts,
             method=head.method,
-            head=write.request(head.method, head.target, lines),
+            head=write.request_so_far(head.method, head.target, lines),
             body=head.framing if head.has_body else Framing.NONE,
             answers=self._answers,
             answer_lines=_answer_lines,
-            answer=answer,
-        ).start()
+        )
+        return Forwarding(outgoing, visitor.request_id, answer).start()
 
 
 class _Door:

@@ -18,6 +18,7 @@ from toolforge_gateway.config.values import Limits, Listener, Timeouts
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
 from toolforge_gateway.edge.caller import Caller, is_trusted
+from toolforge_gateway.edge.clearance import Clearance
 from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
@@ -38,7 +39,7 @@ from toolforge_gateway.routing import RouteTable
 
 log = Logger()
 
-Start = Callable[[IAnswer], IForward]
+Start = Callable[[Exchange, IAnswer], IForward]
 
 STREAM = 10.0
 """Seconds after which a request under way is taken for a stream: a followed log, for one."""
@@ -178,8 +179,8 @@ class Server(ServerFactory):
     # Requests.
 
     def begin_exchange(self, caller: Caller, head: RequestHead | None) -> tuple[Exchange, bytes]:
-        """Open the account of a request, and work out the X-Forwarded-* and
-        X-Request-ID lines that go with it."""
+        """Open the account of a request, and work out the X-Forwarded-* lines
+        that go with it."""
         resolved = forwarded.resolve(
             head.fields if head is not None else (),
             peer=caller.peer,
@@ -187,12 +188,8 @@ class Server(ServerFactory):
             host=head.host if head is not None else None,
             new_request_id=self._shared.new_request_id,
         )
-        exchange = Exchange(
-            request_id=resolved.request_id,
-            client=resolved.client,
-            started=self.seconds(),
-            tls_version=caller.tls_version,
-        )
+        exchange = Exchange(resolved.request_id, resolved.client, self.seconds())
+        exchange.tls_version = caller.tls_version
         if head is not None:
             exchange.method = head.method.decode("ascii")
         self._shared.running.open += 1
@@ -228,9 +225,20 @@ class Server(ServerFactory):
 
         def admitted(decision: Decision) -> Start:
             exchange.reason = decision.reason
-            lines = added + identity_lines(decision)
-            return lambda answer: resource.forward(
-                head, target, lines, lambda: self._external_for(head.host), answer
+            return Clearance(
+                head,
+                resource.outgoing(
+                    head,
+                    target,
+                    added + identity_lines(decision),
+                    lambda: self._external_for(head.host),
+                ),
+                exchange.identity,
+                exchange.client,
+                target.path,
+                decision.reason,
+                # A trusted hop names each request itself.
+                repeatable=identity is not None and not caller.trusted and not head.has_body,
             )
 
         decision = self._shared.gatekeeper.admit(
@@ -239,6 +247,22 @@ class Server(ServerFactory):
         if isinstance(decision, Deferred):
             return decision.addCallback(admitted)
         return admitted(decision)
+
+    def again(self, caller: Caller, clearance: Clearance) -> Exchange | None:
+        """Open the account of a request that was cleared before on its connection.
+
+        :return: None when it has to be decided anew.
+        """
+        running, now = self._shared.running, self.seconds()
+        standing = caller.standing
+        if (
+            running.open >= running.limit
+            or standing is None
+            or not standing.is_settled(clearance.identity, now)
+        ):
+            return None
+        running.open += 1
+        return clearance.again(self._shared.new_request_id(), now, caller.tls_version)
 
     def _own_page(
         self,
@@ -259,7 +283,7 @@ class Server(ServerFactory):
             visitor = Visitor(
                 known, caller.certificate, caller.address, exchange.request_id, caller.trusted
             )
-            return lambda answer: local.forward(head, target, added, visitor, answer)
+            return lambda _, answer: local.forward(head, added, visitor, answer)
 
         local = self._shared.local
         if not local.is_personal(target.path):

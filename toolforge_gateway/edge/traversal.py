@@ -30,6 +30,7 @@ from toolforge_gateway.http.message import Field, RequestHead, ResponseHead
 from toolforge_gateway.http.target import check_target
 from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward
 from toolforge_gateway.model import Decision, Exchange
+from toolforge_gateway.proxy.forwarding import Forwarding
 from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import is_below
 
@@ -104,7 +105,8 @@ class Traversal:
             if answer.gone:
                 return
             added = resolved.lines + identity_lines(decision)
-            forward = resource.forward(head, target, added, lambda: None, answer)
+            outgoing = resource.outgoing(head, target, added, lambda: None)
+            forward = Forwarding(outgoing, exchange.request_id, answer).start()
             answer.follow(forward, has_body=head.has_body)
 
         decision = self._gatekeeper.admit(caller, identity, exchange, resource.route, head, target)
@@ -213,6 +215,11 @@ class RequestAnswer:
             headers.removeHeader(name)
         for name, value in fields:
             headers.addRawHeader(name, value)
+
+    def whole(self, head: ResponseHead, lines: bytes, body: bytes) -> None:
+        self.begin(head, lines)
+        self.data(body)
+        self.end()
 
     def data(self, payload: bytes) -> None:
         self._request.write(payload)

@@ -27,7 +27,8 @@ _SECRET = frozenset([b"authorization", b"cookie", b"proxy-authorization", b"set-
 _match_line = re.compile(REQUEST_LINE).fullmatch
 
 
-def _has_secrets(fields: tuple[Field, ...]) -> bool:
+def has_secrets(fields: tuple[Field, ...]) -> bool:
+    """Whether any of these fields is a credential."""
     return any(fold(name) in _SECRET for name, _ in fields)
 
 
@@ -51,7 +52,7 @@ class KnownRequests:
                     return known.with_line(method, target)
         head = parse_request_head(data, self._limits)
         # A head that begins with an empty line was cut in the wrong place.
-        if end and head.minor == 1 and len(lines) <= LONGEST and not _has_secrets(head.fields):
+        if end and head.minor == 1 and len(lines) <= LONGEST and not has_secrets(head.fields):
             if len(self._known) >= ROOM:
                 self._known.clear()
             self._known[lines] = head
@@ -63,16 +64,20 @@ class KnownAnswers:
 
     def __init__(self, limits: HeadLimits):
         self._limits = limits
-        self._known: dict[tuple[bytes, bool], ResponseHead] = {}
+        self._known: dict[bytes, ResponseHead] = {}
+        # The same bytes mean something else when HEAD was asked.
+        self._known_to_head: dict[bytes, ResponseHead] = {}
+        self.find = self._known.get
+        """A head that was read before, in answer to anything but HEAD, or None."""
 
     def parse(self, data: bytes, request_method: bytes) -> ResponseHead:
         """See `parse_response_head`."""
-        key = data, request_method == b"HEAD"
-        head = self._known.get(key)
+        known = self._known if request_method != b"HEAD" else self._known_to_head
+        head = known.get(data)
         if head is None:
             head = parse_response_head(data, request_method, self._limits)
-            if len(data) <= LONGEST and not _has_secrets(head.fields):
-                if len(self._known) >= ROOM:
-                    self._known.clear()
-                self._known[key] = head
+            if len(data) <= LONGEST and not has_secrets(head.fields):
+                if len(known) >= ROOM:
+                    known.clear()
+                known[data] = head
         return head

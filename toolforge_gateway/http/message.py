@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import attrs
 
@@ -20,6 +21,10 @@ class Framing(enum.Enum):
     CHUNKED = "chunked"
     UNTIL_CLOSE = "until-close"
     """Answers only: the body ends with the connection."""
+
+
+# An enumeration's members are slow to look up on their class.
+_NO_BODY = Framing.NONE
 
 
 def _values(fields: tuple[Field, ...], lower_name: bytes) -> tuple[bytes, ...]:
@@ -48,7 +53,7 @@ class RequestHead:
     """Whether a body is to come that waits for a 100 (RFC 9110 10.1.1)."""
     connection: frozenset[bytes]
     """Lower-case options of all Connection fields."""
-    derived: dict[object, bytes] = attrs.field(factory=dict, eq=False, repr=False)
+    derived: dict[object, Any] = attrs.field(factory=dict, eq=False, repr=False)
     """What others have worked out of the header lines alone; heads with the
     same lines share it."""
 
@@ -64,7 +69,7 @@ class RequestHead:
     @property
     def has_body(self) -> bool:
         """Whether any byte of a body is to follow."""
-        return self.framing is not Framing.NONE and self.length != 0
+        return self.framing is not _NO_BODY and self.length != 0
 
     def values(self, lower_name: bytes) -> tuple[bytes, ...]:
         """The values of all fields of that (lower-case) name, in order."""
@@ -91,7 +96,7 @@ class ResponseHead:
     """Whether the connection can carry another request after this answer."""
     connection: frozenset[bytes]
     """Lower-case options of all Connection fields."""
-    derived: dict[object, bytes] = attrs.field(factory=dict, eq=False, repr=False)
+    derived: dict[object, Any] = attrs.field(factory=dict, eq=False, repr=False)
     """What others have worked out of this head alone."""
 
     def values(self, lower_name: bytes) -> tuple[bytes, ...]:

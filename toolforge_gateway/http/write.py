@@ -29,6 +29,11 @@ def request(method: bytes, target: bytes, header_lines: bytes) -> bytes:
     return _head(b"%b %b HTTP/1.1" % (method, target), header_lines)
 
 
+def request_so_far(method: bytes, target: bytes, header_lines: bytes) -> bytes:
+    """`request`, for more header lines and the blank line to follow."""
+    return request(method, target, header_lines)[:-2]
+
+
 def response(status: int, reason: bytes, header_lines: bytes, minor: int = 1) -> bytes:
     """The head of an answer, blank line included.
 

@@ -45,30 +45,24 @@ class AccessLog:
         Put together by hand: a general encoder takes several times as long,
         and this is done for every request.
         """
-        identity = exchange.identity
-        path = exchange.path
-        if "=" in path or "%3" in path:
-            path = _VALUE.sub("\\1\u2026", path)
-        if len(path) > LONGEST_PATH:
-            path = path[:LONGEST_PATH] + "\u2026"
+        remarks = exchange.remarks
+        if remarks is None:
+            who_and_what = _who_and_what(exchange)
+        else:
+            who_and_what = remarks.get(AccessLog, "")
+            if not who_and_what:
+                who_and_what = remarks[AccessLog] = _who_and_what(exchange)
         return (
             f'{{"time":"{self._time(exchange.started)}",'
             f'"request_id":{quoted(exchange.request_id)},'
-            f'"client":{quoted(exchange.client)},'
-            f'"identity":{quoted(identity.name)},'
-            f'"kind":"{identity.kind.value}",'
-            f'"authenticator":{quoted(identity.authenticator)},'
-            f'"backend":{quoted(exchange.backend)},'
-            f'"method":{quoted(exchange.method)},'
-            f'"path":{quoted(path)},'
+            f"{who_and_what}"
             f'"status":{exchange.status},'
             f'"reason":{quoted(exchange.reason)},'
             f'"complete":{"true" if exchange.complete else "false"},'
             f'"bytes_in":{exchange.bytes_in},'
             f'"bytes_out":{exchange.bytes_out},'
             f'"head_seconds":{_seconds(exchange.head_after)},'
-            f'"seconds":{_seconds(exchange.ended_after)},'
-            f'"tls":{quoted(exchange.tls_version)}}}\n'
+            f'"seconds":{_seconds(exchange.ended_after)}}}\n'
         )
 
     def _time(self, moment: float) -> str:
@@ -78,6 +72,26 @@ class AccessLog:
         if self._second[0] != second:
             self._second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         return f"{self._second[1]}.{milliseconds % 1000:03d}+00:00"
+
+
+def _who_and_what(exchange: Exchange) -> str:
+    """The members that exchanges with the same `remarks` have in common."""
+    identity = exchange.identity
+    path = exchange.path
+    if "=" in path or "%3" in path:
+        path = _VALUE.sub("\\1\u2026", path)
+    if len(path) > LONGEST_PATH:
+        path = path[:LONGEST_PATH] + "\u2026"
+    return (
+        f'"client":{quoted(exchange.client)},'
+        f'"tls":{quoted(exchange.tls_version)},'
+        f'"identity":{quoted(identity.name)},'
+        f'"kind":"{identity.kind.value}",'
+        f'"authenticator":{quoted(identity.authenticator)},'
+        f'"backend":{quoted(exchange.backend)},'
+        f'"method":{quoted(exchange.method)},'
+        f'"path":{quoted(path)},'
+    )
 
 
 def _seconds(duration: float | None) -> str:

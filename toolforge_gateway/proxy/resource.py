@@ -15,8 +15,7 @@ from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.known import KnownAnswers
 from toolforge_gateway.http.message import Framing, RequestHead, ResponseHead
 from toolforge_gateway.http.target import Target
-from toolforge_gateway.interfaces import IAnswer
-from toolforge_gateway.proxy.forwarding import Forwarding
+from toolforge_gateway.proxy.outgoing import Outgoing
 from toolforge_gateway.proxy.pool import Pool
 
 _LOCATIONS = (b"location", b"content-location")
@@ -27,11 +26,12 @@ class ReverseProxyResource(Resource):
 
     Unlike the class of this name in `twisted.web.proxy` it streams both
     bodies, verifies the backend and keeps connections.  The gateway's own
-    server side calls `forward` as soon as a head has come; `render` serves
-    ordinary traversal in anybody's `Site`, where the body has come as well.
+    server side forwards what `outgoing` makes of a request as soon as its head has
+    come; `render` serves ordinary traversal in anybody's `Site`, where the body has
+    come as well.
 
     :param traversal: what `render` hands the Request to; it must identify and
-        authorize the caller, and then call `forward`.
+        authorize the caller, and then forward.
     """
 
     isLeaf = False
@@ -61,15 +61,14 @@ class ReverseProxyResource(Resource):
         """Serve a `twisted.web` Request (always NOT_DONE_YET)."""
         return self._traversal(self, request)
 
-    def forward(
+    def outgoing(
         self,
         head: RequestHead,
         target: Target,
         added: bytes,
         external: Callable[[], bytes | None],
-        answer: IAnswer,
-    ) -> Forwarding:
-        """Begin to forward a request; its body follows by `IForward`.
+    ) -> Outgoing:
+        """What the backend is to see of a request.
 
         :param head: as the client sent it; its fields are filtered here.
         :param target: of the same request, external and checked.
@@ -77,7 +76,6 @@ class ReverseProxyResource(Resource):
         :param external: `https://authority` under which the client knows us,
             or None when nothing trustworthy says so; asked only if an answer
             carries a Location to rewrite.
-        :param answer: where the answer goes.
         """
         backend = self.backend
         below = target.path[len(backend.path) :] or "/"
@@ -90,18 +88,17 @@ class ReverseProxyResource(Resource):
         def answer_lines(answered: ResponseHead) -> bytes:
             return self._answer_lines(answered, target.path, external)
 
-        return Forwarding(
+        return Outgoing(
             backend=backend.name,
             pool=self.pool,
             deadlines=self._deadlines,
             timeouts=backend.timeouts_for(below),
             method=head.method,
-            head=write.request(head.method, upstream_target.encode("ascii"), lines),
+            head=write.request_so_far(head.method, upstream_target.encode("ascii"), lines),
             body=head.framing if head.has_body else Framing.NONE,
             answers=self._answers,
             answer_lines=answer_lines,
-            answer=answer,
-        ).start()
+        )
 
     def _answer_lines(
         self, head: ResponseHead, request_path: str, external: Callable[[], bytes | None]

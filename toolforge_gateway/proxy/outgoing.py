@@ -1,0 +1,45 @@
+"""A request as a backend is to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from toolforge_gateway.config.values import Timeouts
+from toolforge_gateway.forwarded import request_id_line
+from toolforge_gateway.http.known import KnownAnswers
+from toolforge_gateway.http.message import Framing, ResponseHead
+
+if TYPE_CHECKING:
+    from toolforge_gateway.deadlines import Deadlines
+    from toolforge_gateway.proxy.pool import Pool
+
+
+@attrs.frozen
+class Outgoing:
+    """All that is known of a request before it is sent, but for its id.
+
+    Requests of one caller that are alike have one of these in common.
+    """
+
+    backend: str
+    """Its name, for error sentences."""
+    pool: Pool
+    deadlines: Deadlines
+    timeouts: Timeouts
+    method: bytes
+    """Decides the answer's framing."""
+    head: bytes
+    """Ready to be written, but for the line of the id and the blank line."""
+    body: Framing
+    """How the request body is framed towards the backend."""
+    answers: KnownAnswers
+    """Reads answers' heads."""
+    answer_lines: Callable[[ResponseHead], bytes]
+    """The header lines to pass on of an answer's head."""
+
+    def head_with(self, request_id: str) -> bytes:
+        """The whole head."""
+        return b"%b%b\r\n" % (self.head, request_id_line(request_id))
