@@ -30,15 +30,15 @@ from toolforge_gateway.edge.request_ids import RequestIds
 from toolforge_gateway.edge.revocation_watch import RevocationWatch
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.edge.traversal import Traversal
-from toolforge_gateway.edge.tree import build_tree, compile_routes, refuse
+from toolforge_gateway.edge.tree import build_tree, compile_routes, greeting, refuse
 from toolforge_gateway.edge.whoami import Whoami
 from toolforge_gateway.errors import GatewayError
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.sinks import open_sink
-from toolforge_gateway.observe.traffic import Traffic
 from toolforge_gateway.openapi.live import LiveDocument
+from toolforge_gateway.overview import Overview
 from toolforge_gateway.pages.answers import Content
 from toolforge_gateway.pages.assets import Assets
 from toolforge_gateway.pages.docs import docs_page
@@ -76,6 +76,9 @@ class Prepared:
     deadlines: Deadlines
     transports: Transports
     pools: tuple[Pool, ...]
+    overview: Overview
+    frame: Frame
+    """What pages look like."""
     new_request_id: Callable[[], str]
     api_document: LiveDocument[Content]
 
@@ -123,7 +126,9 @@ def prepare(
     if api_document.exists:
         pages["openapi.json"] = ApiDocument(lambda: api_document.json)
         pages["openapi.yaml"] = ApiDocument(lambda: api_document.yaml)
-    root = build_tree(proxies, pages)
+    overview = Overview(configuration, loaded, reactor, api_document.states)
+    text = greeting(backend.path for backend in configuration.backends)
+    root = build_tree(proxies, {**pages, **overview.pages(frame, text, refuse)})
     return Prepared(
         configuration=configuration,
         listeners=tuple(zip(configuration.listen, loaded.listeners, strict=True)),
@@ -133,6 +138,8 @@ def prepare(
         deadlines=deadlines,
         transports=transports,
         pools=tuple(proxy.pool for proxy in proxies),
+        overview=overview,
+        frame=frame,
         new_request_id=new_request_id,
         api_document=api_document,
     )
@@ -147,8 +154,8 @@ def make_service(
     :raise ConfigurationError: with all complaints.
     """
     prepared = prepare(configuration, reactor, transports)
-    traffic = Traffic(backend.name for backend in configuration.backends)
-    observer = Several(AccessLog(open_sink(configuration.access_log, configuration.file)), traffic)
+    access_log = AccessLog(open_sink(configuration.access_log, configuration.file))
+    observer = Several(access_log, *prepared.overview.observers)
     for warning in configuration.warnings:
         log.warn("{complaint}", complaint=warning)
     return GatewayService(prepared, observer, reactor)
@@ -168,6 +175,7 @@ class GatewayService(Service):
         configuration = prepared.configuration
         site = Site(prepared.root, reactor=reactor, timeout=None)
         site.displayTracebacks = False
+        self._running = Turnstile(configuration.limits.requests)
         shared = Shared(
             gatekeeper=prepared.gatekeeper,
             routes=prepared.routes,
@@ -176,7 +184,7 @@ class GatewayService(Service):
             timeouts=configuration.timeouts,
             limits=configuration.limits,
             observer=observer,
-            running=Turnstile(configuration.limits.requests),
+            running=self._running,
             allowed_origins=configuration.allowed_origins,
             new_request_id=prepared.new_request_id,
         )
@@ -204,7 +212,9 @@ class GatewayService(Service):
             untouched = listener.proxy_protocol is None
             self._ports.append(transports.accepting(port, factory, untouched))
         if configuration.operations is not None:
-            site = operations_site(lambda: self._draining, self._reactor)
+            frame = attrs.evolve(self._prepared.frame, places=[("/status", "Status")])
+            status = self._prepared.overview.operators_page(frame, refuse)
+            site = operations_site(lambda: self._draining, self._reactor, status, frame.assets)
             self._operations.append(self._listen(configuration.operations.endpoint, site))
 
     def startService(self) -> None:
@@ -213,6 +223,7 @@ class GatewayService(Service):
             self.privilegedStartService()
         for watch in self._watches:
             watch.start()
+        self._prepared.overview.start(self._open, lambda: self._draining)
         self._prepared.api_document.start()
         super().startService()
 
@@ -239,6 +250,15 @@ class GatewayService(Service):
     def operations_address(self) -> Any:
         """Where the operations port is; None when there is none."""
         return self._operations[0].getHost() if self._operations else None
+
+    def _open(self) -> dict[str, int]:
+        """What is open just now, for those who look at the status."""
+        servers = [server for _, _, server in self._servers]
+        return {
+            "connections": sum(len(server.connections) for server in servers),
+            "requests_under_way": self._running.open,
+            "streams": sum(server.streams() for server in servers),
+        }
 
     def _room(self, connections: int) -> int:
         """How many of the configured connections the process has descriptors for."""
@@ -288,6 +308,7 @@ class GatewayService(Service):
             patience.cancel()
         for watch in self._watches:
             watch.stop()
+        self._prepared.overview.stop()
         for pool in self._prepared.pools:
             pool.close()
         operations, self._operations = self._operations, []

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
+from twisted.internet.address import UNIXAddress
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from toolforge_gateway.edge.tree import Below, NotFound
+from toolforge_gateway.edge.tree import Below, NotFound, refuse
+from toolforge_gateway.errors import Refusal
+
+NOT_FROM_HERE = Refusal(
+    403,
+    "not-this-machine",
+    "this page is for those on the gateway's own machine: ask for it at localhost, or at "
+    "127.0.0.1 or [::1], for example through kubectl port-forward",
+)
+
+_LOCAL_NAMES = frozenset([b"localhost", b"127.0.0.1", b"[::1]"])
 
 
 class State(Resource):
@@ -33,6 +45,54 @@ class State(Resource):
         return trouble.encode() + b"\n"
 
 
+class OnThisMachine(Resource):
+    """Leads on only who connects from this machine and has named it so.
+
+    A page of a foreign site can have a browser here ask for `http://its.own.name:9090/` and
+    point that name at 127.0.0.1; it would then read the answer as its own (DNS rebinding).  The
+    Host field is what gives it away.
+
+    :param page: the Resource for those.
+    """
+
+    isLeaf = False
+
+    def __init__(self, page: Resource):
+        super().__init__()
+        self._page = page
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return self._page.getChildWithDefault(path, request) if _is_from_here(request) else self
+
+    def render(self, request: Any) -> Any:
+        return (
+            self._page.render(request) if _is_from_here(request) else refuse(request, NOT_FROM_HERE)
+        )
+
+
+def _is_from_here(request: Any) -> bool:
+    """Whether the peer, and each Host field, is this machine's own."""
+    peer = request.getClientAddress()
+    if not isinstance(peer, UNIXAddress) and not _is_loopback(getattr(peer, "host", "")):
+        return False
+    hosts = request.requestHeaders.getRawHeaders(b"host") or []
+    return len(hosts) == 1 and _without_port(hosts[0]) in _LOCAL_NAMES
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _without_port(host: bytes) -> bytes:
+    name, colon, port = host.strip().lower().rpartition(b":")
+    return name if colon and port.isdigit() else host.strip().lower()
+
+
 class _QuietSite(Site):
     def logPrefix(self) -> str:
         """What twistd's log says is "starting on" the port."""
@@ -42,9 +102,20 @@ class _QuietSite(Site):
         """A probe every few seconds is no news."""
 
 
-def operations_site(draining: Callable[[], bool], clock: Any) -> Site:
-    """`/healthz` (the process lives) and `/readyz` (it takes requests)."""
+def operations_site(
+    draining: Callable[[], bool], clock: Any, status: Resource, assets: Resource
+) -> Site:
+    """`/healthz` (the process lives) and `/readyz` (it takes requests), for whoever asks, and
+    `/status` for those on this machine.
+
+    :param status: the page, with everything.
+    :param assets: the files of pages, which name them below `/docs/assets`.
+    """
     root = Below(NotFound())
+    root.putChild(b"status", OnThisMachine(status))
+    docs = Below(NotFound())
+    docs.putChild(b"assets", assets)
+    root.putChild(b"docs", docs)
     root.putChild(b"healthz", State(lambda: None))
     root.putChild(b"readyz", State(lambda: "draining" if draining() else None))
     site = _QuietSite(root, reactor=clock, timeout=30)

@@ -79,18 +79,22 @@ def content(body: bytes, kind: str) -> Content:
     return Content(body, kind, hashlib.sha256(body).hexdigest()[:20], compressed)
 
 
-def send(request: Any, what: Content, caching: str) -> bytes:
+def send(request: Any, what: Content, caching: str, negotiated: bool = False) -> bytes:
     """Set status and headers, and say what a Resource's `render` is to return.
 
     :param request: `twisted.web.iweb.IRequest`, of method GET or HEAD.
     :param caching: the value of Cache-Control (RFC 9111 section 5.2.2).
+    :param negotiated: whether Accept has decided what is sent.
     """
     for name, value in SECURITY_HEADERS.items():
         request.setHeader(name.encode(), value.encode())
     request.setHeader(b"cache-control", caching.encode())
     encoded = what.compressed is not None and accepts_gzip(_whole(request, b"accept-encoding"))
+    vary = [b"Accept"] if negotiated else []
     if what.compressed is not None:
-        request.setHeader(b"vary", b"Accept-Encoding")
+        vary.append(b"Accept-Encoding")
+    if vary:
+        request.setHeader(b"vary", b", ".join(vary))
     if caching != NO_STORE:
         # Each encoding is a representation of its own, and so has a tag of its own.
         tag = b'"%s%s"' % (what.etag.encode(), b"-gzip" if encoded else b"")

@@ -88,9 +88,7 @@ class HomePage(Resource):
             return refuse_to_change(request, self._refuse)
         if preferred(request.getHeader(b"accept"), (TEXT, HTML)) == TEXT:
             return self._plain(request)
-        answer = send(request, self.page(self._guest(request)), NO_STORE)
-        request.setHeader(b"vary", b"Accept, Accept-Encoding")
-        return answer
+        return send(request, self.page(self._guest(request)), NO_STORE, negotiated=True)
 
     def page(self, guest: Guest) -> Content:
         """The page for people."""

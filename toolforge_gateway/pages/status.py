@@ -103,9 +103,7 @@ class StatusPage(Resource):
             what = self.page(view)
         else:
             what = document(view)
-        answer = send(request, what, NO_STORE)
-        request.setHeader(b"vary", b"Accept, Accept-Encoding")
-        return answer
+        return send(request, what, NO_STORE, negotiated=True)
 
     def page(self, view: View) -> Content:
         """The page for people."""
