@@ -122,7 +122,7 @@ def prepare(
         "docs": docs_page(frame, refuse),
         "whoami": Whoami(routes, authorizer, reactor.seconds),
     }
-    api_document = live_document(configuration, loaded.upstream, reactor)
+    api_document = live_document(configuration, loaded, reactor)
     if api_document.exists:
         pages["openapi.json"] = ApiDocument(lambda: api_document.json)
         pages["openapi.yaml"] = ApiDocument(lambda: api_document.yaml)
