@@ -255,10 +255,14 @@ class LifeTests(DocumentStage):
         seen = len(self.backend.connections)
         await self.backend.connection(seen + 2)
         self.assertEqual((await self.read())[1]["etag"], fields["etag"])
-        self.backend.script = answering(answer(document(paths={"/v2/new": {"get": NOTHING}})))
-        await eventually(lambda: b"/v2/new" in self.live.json.body)
+        paths = {"/v2/metrics": {"get": NOTHING}, "/v2/not/for/anybody": {"get": NOTHING}}
+        self.backend.script = answering(answer(document(paths=paths)))
+        await eventually(lambda: b"/v2/metrics" in self.live.json.body)
         self.assertNotEqual((await self.read())[1]["etag"], fields["etag"])
-        self.assertNotIn("/jobs/v1/healthz", (await self.shown())["paths"])
+        # What the gateway lets nobody through to is no part of it.
+        self.assertEqual(
+            [*(await self.shown())["paths"]], ["/jobs/v2/metrics", "/builds/v1/healthz"]
+        )
 
     async def test_condition(self) -> None:
         """A backend with tags is asked with them, and 304 keeps what there is."""
