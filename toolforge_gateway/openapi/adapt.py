@@ -141,7 +141,10 @@ class Adapter:
     def _schemas(self) -> None:
         follow = self._resolved.follow
         for at, schema in self.walk.defaults:
-            verdict = fits(schema["default"], schema, follow)
+            default = schema["default"]
+            verdict = fits(default, schema, follow)
+            if isinstance(default, dict) and isinstance(default.get("$ref"), str):
+                verdict = None  # validators follow it as if it were a reference
             if verdict is not True:
                 del schema["default"]
                 why = "does not fit its schema" if verdict is False else "cannot be checked"
@@ -426,6 +429,10 @@ class Adapter:
         used = {id(each.operation) for each in placed}
         for operation in self.walk.operations:
             if operation.path is not None and id(operation) not in used:
+                continue
+            if operation.at[:2] == ("components", "pathItems") and not self._is_used(
+                operation.at[2]
+            ):
                 continue
             tree, name = operation.tree, operation.tree.get("operationId")
             if name is not None or operation.path is not None:
