@@ -12,7 +12,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi, lib
 
 _SSL_CTRL_SET_GROUPS_LIST = 92
@@ -62,3 +62,13 @@ def _linked(name: str) -> Any:
         if extension is not None and extension.origin is not None:
             return getattr(ctypes.CDLL(extension.origin), name, None)
     return None
+
+
+def for_clients(store: crypto.X509Store) -> None:
+    """Have a store verify chains as a TLS server does those of its clients
+    (X509_STORE_set_purpose(3)); pyOpenSSL has no call for it.
+
+    :raise RuntimeError: OpenSSL does not take it; nothing may be verified then.
+    """
+    if lib.X509_STORE_set_purpose(store._store, lib.X509_PURPOSE_SSL_CLIENT) != 1:
+        raise RuntimeError("OpenSSL takes no purpose for a store of certificates")

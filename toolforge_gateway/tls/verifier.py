@@ -7,7 +7,7 @@ ended as a TLS alert, and no word of HTTP was spoken.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 from OpenSSL import SSL, crypto
@@ -54,6 +54,14 @@ class ClientVerifier:
             if connection.get_peer_certificate() is None:
                 return None
             raise refused("certificate-unverified", "your certificate could not be verified")
+        return self.judge(chain)
+
+    def judge(self, chain: Sequence[crypto.X509]) -> Certificate:
+        """The same for a chain that OpenSSL has verified, however it came here.
+
+        :param chain: from the client's certificate to its anchor.
+        :raise BadEvidence: 403, with the reason.
+        """
         if len(chain) < 2:
             raise refused(
                 "certificate-of-authority", "an authority is no client; use a client certificate"
