@@ -14,6 +14,7 @@ from bootstrap.environment import (
     BROWSER,
     CLIENTS,
     GATEWAY,
+    PROXIES,
     ROOT,
     SCANNER,
     TOOLS,
@@ -112,6 +113,7 @@ def _with_real_peers() -> dict[str, str]:
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environ |= _folder_of(CLIENTS, "TOOLFORGE_CLIENTS_BIN", "the real Toolforge clients")
     environ |= _folder_of(SCANNER, "TOOLFORGE_SCANNER_BIN", "sslyze")
+    environ |= _folder_of(PROXIES, "TOOLFORGE_PROXIES_BIN", "Caddy, Envoy and Traefik")
     _install_missing(_REAL_PEERS, "the tests that need them are skipped and say so")
     return environ
 

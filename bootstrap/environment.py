@@ -165,4 +165,5 @@ BROWSER = Environment(
     ".venv-browser", ("bootstrap", "gateway", "test", "browser"), with_project=True
 )
 SCANNER = Environment(".venv-scanner", ("bootstrap", "scanner"), from_source=("sslyze",))
+PROXIES = Environment(".venv-proxies", ("bootstrap", "proxies"))
 BENCH = Environment(".venv-bench", ("bootstrap", "bench"))
