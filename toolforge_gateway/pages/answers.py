@@ -136,7 +136,7 @@ class Page(Resource):
 
     def getChild(self, path: bytes, request: Any) -> Resource:
         """See `Resource`."""
-        return _Nothing(self._refuse)
+        return Nothing(self._refuse)
 
     def render(self, request: Any) -> Any:
         """See `Resource`."""
@@ -145,7 +145,7 @@ class Page(Resource):
         return send(request, self._what(), REVALIDATE)
 
 
-class _Nothing(Resource):
+class Nothing(Resource):
     """What is not there."""
 
     isLeaf = True

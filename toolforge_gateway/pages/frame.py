@@ -24,7 +24,7 @@ class Frame:
     """Makes pages.
 
     :param assets: where they find their style sheet and scripts.
-    :param places: paths and names for the navigation.
+    :param places: paths and names for the navigation; the first one is where the name leads.
     """
 
     assets: Assets
@@ -66,7 +66,7 @@ class Frame:
                 tags.a("Skip to the content", href="#content", class_="skip"),
                 self._masthead(here),
                 Tag("main")(*body, id="content", tabindex="-1"),
-                _colophon(),
+                self._colophon(),
             ),
             lang="en",
         )
@@ -80,19 +80,20 @@ class Frame:
                 link(**{"aria-current": "page"})
             entries.append(tags.li(link))
         navigation = tags.nav(tags.ul(entries), **{"aria-label": "Main"})
-        brand = tags.a("Toolforge API", href="/", class_="brand")
+        brand = tags.a("Toolforge API", href=self.places[0][0], class_="brand")
         return tags.header(tags.div(brand, navigation, class_="masthead-inner"), class_="masthead")
 
-
-def _colophon() -> Tag:
-    return tags.footer(
-        tags.div(
-            tags.p(f"Toolforge API gateway {__version__}"),
-            tags.p(tags.a("OpenAPI document", href="/openapi.json")),
-            class_="colophon-inner",
-        ),
-        class_="colophon",
-    )
+    def _colophon(self) -> Tag:
+        # The operations port has neither the documentation nor what it is made of.
+        documented = any(path == "/docs" for path, _ in self.places)
+        return tags.footer(
+            tags.div(
+                tags.p(f"Toolforge API gateway {__version__}"),
+                tags.p(tags.a("OpenAPI document", href="/openapi.json")) if documented else "",
+                class_="colophon-inner",
+            ),
+            class_="colophon",
+        )
 
 
 def flat(what: Any) -> bytes:

@@ -13,6 +13,7 @@ from twisted.web.template import Tag, tags
 from toolforge_gateway.pages.answers import (
     NO_STORE,
     Content,
+    Nothing,
     Refuse,
     refuse_to_change,
     send,
@@ -81,6 +82,10 @@ class HomePage(Resource):
         self._text = text.encode()
         self._now = now
         self._refuse = refuse
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        """See `Resource`."""
+        return Nothing(self._refuse)
 
     def render(self, request: Any) -> Any:
         """See `Resource`."""

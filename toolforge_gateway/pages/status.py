@@ -18,6 +18,7 @@ from twisted.web.template import Tag, tags
 from toolforge_gateway.pages.answers import (
     NO_STORE,
     Content,
+    Nothing,
     Refuse,
     content,
     refuse_to_change,
@@ -86,13 +87,15 @@ class StatusPage(Resource):
     :param refuse: answers a request with a refusal; gives what `render` may.
     """
 
-    isLeaf = False
-
     def __init__(self, frame: Frame, view: Callable[[Any], View], refuse: Refuse):
         super().__init__()
         self._frame = frame
         self._view = view
         self._refuse = refuse
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        """See `Resource`."""
+        return Nothing(self._refuse)
 
     def render(self, request: Any) -> Any:
         """See `Resource`."""
