@@ -370,11 +370,7 @@ class Adapter:
 
     def _secure(self, placed: list[_Placed]) -> None:
         """Security for clients of the gateway, and no parameter that cannot get through."""
-        follow = self._resolved.follow
-        schemes = {
-            name: follow(scheme)
-            for name, scheme in self._components.get("securitySchemes", {}).items()
-        }
+        schemes = self._schemes()
         kept: dict[str, Any] = {}
         new: dict[str, str] = {}
 
@@ -405,6 +401,22 @@ class Adapter:
                     for alternative in operation.tree["security"]
                 ]
         self._components["securitySchemes"] = kept
+
+    def _schemes(self) -> dict[str, Any]:
+        """The backend's security schemes, as far as they are any."""
+        found = {}
+        for name, reference_or_scheme in self._components.get("securitySchemes", {}).items():
+            scheme = self._resolved.follow(reference_or_scheme)
+            lacking = objects.lacks(scheme) if isinstance(scheme, dict) else ["type"]
+            if lacking:
+                self.walk.warn(
+                    ("components", "securitySchemes", name),
+                    f"has no {' and no '.join(lacking)}, and is left out",
+                    "see OpenAPI's Security Scheme Object",
+                )
+            else:
+                found[name] = scheme
+        return found
 
     def _drop_parameters(self, holder: dict[str, Any], at: Place, access: Access) -> None:
         """A header field that the gateway writes itself is no parameter of a client."""

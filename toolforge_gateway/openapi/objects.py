@@ -41,6 +41,12 @@ def as_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def lacks(scheme: dict[str, Any]) -> list[str]:
+    """What a security scheme of its type must have, and this one has not."""
+    wanted = _OF_TYPE.get(scheme.get("type") or "", ("type",))
+    return [word for word in wanted if word != "bearerFormat" and word not in scheme]
+
+
 def mend(kind: str, found: dict[str, Any]) -> Iterator[Remark]:
     """Put an object right.
 
