@@ -26,7 +26,7 @@ MISSING = (
     "{} is missing: `./run browser` runs these tests with all they need; or install "
     "requirements/browser.txt, and chromium and libnss3-tools of Debian"
 )
-PATIENCE = 15_000
+PATIENCE = 10_000
 """Milliseconds that a page may take for anything."""
 _DATABASES = (".pki/nssdb", ".local/share/pki/nssdb")
 """Where Chromium looks for its database, by its version."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -152,6 +153,12 @@ def accessibility(page: Any) -> list[str]:
 
 
 def screenshot(page: Any, name: str, **options: Any) -> None:
-    """Keep what the page looks like in docs/screenshots/."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), scale="css", **options)
+    """Take a picture of the page from its top; with nothing in focus, nothing under the mouse.
+
+    With TEST_SCREENSHOTS=1 it is kept in docs/screenshots/, else in trial's folder.
+    """
+    folder = SCREENSHOTS if os.environ.get("TEST_SCREENSHOTS") else Path("screenshots")
+    folder.mkdir(exist_ok=True)
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.screenshot(path=str(folder / f"{name}.png"), scale="css", **options)
