@@ -370,7 +370,7 @@ class Adapter:
 
     def _secure(self, placed: list[_Placed]) -> None:
         """Security for clients of the gateway, and no parameter that cannot get through."""
-        schemes = self._schemes()
+        schemes = self._whole_schemes()
         kept: dict[str, Any] = {}
         new: dict[str, str] = {}
 
@@ -402,7 +402,7 @@ class Adapter:
                 ]
         self._components["securitySchemes"] = kept
 
-    def _schemes(self) -> dict[str, Any]:
+    def _whole_schemes(self) -> dict[str, Any]:
         """The backend's security schemes, as far as they are any."""
         found = {}
         for name, reference_or_scheme in self._components.get("securitySchemes", {}).items():

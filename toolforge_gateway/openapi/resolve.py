@@ -8,7 +8,7 @@ import attrs
 
 from toolforge_gateway.openapi.grammar import COMPONENT_NAME
 from toolforge_gateway.openapi.pointer import Nowhere, Place, look_up
-from toolforge_gateway.openapi.walk import Link, Walk
+from toolforge_gateway.openapi.walk import Link, Walk, article
 
 
 @attrs.define
@@ -96,10 +96,10 @@ def _target(walk: Walk, link: Link, ids: dict[str, Place]) -> Place | None:
         )
     else:
         is_ = walk.kinds.get(place)
-        what = f"a {is_} and no {link.kind}" if is_ else f"what is no {link.kind}"
+        what = f"{article(is_)} and no {link.kind}" if is_ else f"what is no {link.kind}"
         walk.error(
             link.at,
             f"leads to {what}: {link.text}",
-            f"put a {link.kind} into components and name that",
+            f"put {article(link.kind)} into components and name that",
         )
     return None

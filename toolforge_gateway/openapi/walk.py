@@ -298,13 +298,15 @@ class Walk:
             if wanted is None and shape.others is not None and shape.others[0].fullmatch(key):
                 wanted = shape.others[1]
             if wanted is None:
-                self.warn(here, f"is not known in a {kind}, and is left out", "remove it")
+                self.warn(here, f"is not known in {article(kind)}, and is left out", "remove it")
                 continue
             result = self._value(wanted, item, here)
             if result is not _GONE:
                 found[key] = result
         for key in sorted(shape.required - found.keys()):
-            self.error(at, f"has no usable {key}, which a {kind} must have", f"give it {key}")
+            self.error(
+                at, f"has no usable {key}, which {article(kind)} must have", f"give it {key}"
+            )
         if kind == "callback":
             self._path = path
         if kind == "link":
@@ -569,6 +571,11 @@ _DIALECTS = frozenset(
 def is_usual_dialect(uri: Any) -> bool:
     """Whether schemas of a dialect (`jsonSchemaDialect`) may stand in our document."""
     return isinstance(uri, str) and uri.rstrip("#") in _DIALECTS
+
+
+def article(kind: str) -> str:
+    """`an operation`, `a response`."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def urljoin_safe(base: str, text: str) -> str:
