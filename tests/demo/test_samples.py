@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import yaml
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -96,13 +97,47 @@ class EverySample(SynchronousTestCase):
             errors = body["messages"]["error"] if name == "components" else body["error"]
             self.assertEqual(errors, ["Not Found"])
 
-    def test_openapi_lists_its_calls(self) -> None:
-        """The document has each call, and the scheme `key` where identity is needed."""
-        status, document = ask(Jobs(clock()), "GET /openapi.json", tools=())
-        self.assertEqual(document["openapi"][:2], "3.")
-        listing = document["paths"]["/v1/tool/{toolname}/jobs/"]["get"]
-        self.assertEqual(listing["security"], [{"key": []}])
-        self.assertNotIn("security", document["paths"]["/v1/healthz"]["get"])
+    def test_documents_list_the_calls(self) -> None:
+        """Each document has each call of its API, and no other; they are of both generations, and
+        one is YAML."""
+        versions = set()
+        for kind in SAMPLES.values():
+            sample = kind(clock())
+            head, _, body = (
+                Connection(sample).send("GET /openapi.json", tools=()).partition(b"\r\n\r\n")
+            )
+            self.assertIn(kind.document_kind.encode(), head)
+            document = yaml.safe_load(body) if b"yaml" in head else json.loads(body)
+            versions.add(document["openapi"][:3])
+            listed = {
+                (method.upper(), path)
+                for path, item in document["paths"].items()
+                for method in item
+                if method != "parameters"
+            }
+            calls = {(each.method, each.template.text) for each in sample._endpoints}
+            inner = {("GET", "/openapi.json"), ("GET", "/v1/metrics")}
+            self.assertEqual(listed, calls - inner, kind.name)
+        self.assertEqual(versions, {"3.0", "3.1"})
+
+    def test_documents_collide(self) -> None:
+        """All of them use the same names for operations, schemas and the security scheme."""
+        operations, schemas, schemes = [], [], []
+        for kind in SAMPLES.values():
+            document = yaml.safe_load(kind(clock())._document)
+            operations.append(
+                {
+                    each["operationId"]
+                    for item in document["paths"].values()
+                    for each in item.values()
+                    if isinstance(each, dict)
+                }
+            )
+            schemas.append(set(document["components"]["schemas"]))
+            schemes.append(set(document["components"]["securitySchemes"]))
+        self.assertIn("healthz", set.intersection(*operations))
+        self.assertIn("ResponseMessages", set.intersection(*schemas))
+        self.assertEqual(set.intersection(*schemes), {"key"})
 
     def test_a_path_is_decoded_before_it_is_routed(self) -> None:
         """`%74ool` reaches the tool, as it does at the real backends."""

@@ -71,6 +71,12 @@ class Builds(SampleAPI):
         source = given.get("source_url")
         if not isinstance(source, str) or not source.startswith("https://"):
             raise Refused(400, f"Bad parameters passed: '{source}' is no https URL")
+        for key in ("ref", "image_name"):
+            if not isinstance(given.get(key) or "", str):
+                raise Refused(400, f"Bad parameters passed: '{key}' is no text")
+        envvars = given.get("envvars") or {}
+        if not isinstance(envvars, dict) or not all(isinstance(v, str) for v in envvars.values()):
+            raise Refused(400, "Bad parameters passed: 'envvars' are no names with texts")
         tool = call.header_tools[0]
         now = datetime.fromtimestamp(self.clock.seconds(), UTC)
         build_id = f"{tool}-buildpacks-pipelinerun-{next(self._numbers):05}"
@@ -78,7 +84,7 @@ class Builds(SampleAPI):
             "source_url": source,
             "ref": given.get("ref") or "",
             "image_name": given.get("image_name") or tool,
-            "envvars": given.get("envvars") or {},
+            "envvars": envvars,
             "use_latest_versions": bool(given.get("use_latest_versions")),
         }
         self._of(call)[build_id] = {

@@ -102,6 +102,11 @@ class Components(SampleAPI):
         config = call.json()
         if not isinstance(config.get("components"), dict) or not config["components"]:
             raise Refused(422, "Validation error at components: at least one is required")
+        if not isinstance(config.get("config_version", ""), str):
+            raise Refused(422, "Validation error at config_version: a string is required")
+        for name, component in config["components"].items():
+            if not _is_component(component):
+                raise Refused(422, f"Validation error at components.{name}: no component")
         self.configs[call.tool] = config
         return _data(config, f"Configuration for {call.tool} updated successfully.")
 
@@ -202,6 +207,19 @@ class Components(SampleAPI):
     def _deployment(self, call: Call) -> JSON:
         wanted = call.places["id"]
         return _one(self._of(call), wanted, f"No deployment with id '{wanted}' found.")
+
+
+def _is_component(value: object) -> bool:
+    if not isinstance(value, dict) or value.get("component_type", "continuous") != "continuous":
+        return False
+    build, run = value.get("build") or {}, value.get("run") or {}
+    return (
+        isinstance(build, dict)
+        and isinstance(build.get("repository", ""), str)
+        and isinstance(run, dict)
+        and isinstance(run.get("command", ""), str)
+        and (run.get("port") is None or type(run["port"]) is int)
+    )
 
 
 def _one(kept: dict[str, JSON], key: str, missing: str) -> JSON:

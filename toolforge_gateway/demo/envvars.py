@@ -25,6 +25,7 @@ class Envvars(SampleAPI):
     """Variables are kept per tool, by name; the path names the tool."""
 
     name = "envvars"
+    document_kind = "application/yaml"
     redirects_slashes = False
 
     def __init__(self, clock: IReactorTime):

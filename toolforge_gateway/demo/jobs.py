@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from twisted.internet.interfaces import IReactorTime
@@ -150,13 +150,55 @@ class Jobs(SampleAPI):
             )
         if given["imagename"] not in IMAGES:
             raise Refused(400, f"No such container image '{given['imagename']}'")
-        return {
-            "job_type": "one-off",
-            "image_state": "stable",
-            "filelog": False,
-            "emails": "none",
-            "mount": "all",
-            "retry": 0,
-            **given,
-            "status": dict(_STATUS),
-        }
+        job = {"job_type": "one-off", **_COMMON, **{k: given[k] for k in _KNOWN if k in given}}
+        for key, fits in _KNOWN.items():
+            if key in job and not fits(job[key]):
+                raise Refused(400, f"Invalid job: '{key}' has a value that it cannot have")
+        if job["job_type"] == "scheduled" and "schedule" not in job:
+            raise Refused(400, "Invalid job: a scheduled job needs a 'schedule'")
+        return {**job, "status": dict(_STATUS)}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _one_of(*words: str) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and value in words
+
+
+def _number(low: int, high: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _or_nothing(fits: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or fits(value)
+
+
+_KNOWN: Mapping[str, Callable[[object], bool]] = {
+    "name": _is_text,
+    "cmd": _is_text,
+    "imagename": _is_text,
+    "job_type": _one_of("one-off", "continuous", "scheduled"),
+    "filelog": _is_flag,
+    "emails": _one_of("none", "all", "onfinish", "onfailure"),
+    "mount": _one_of("none", "all"),
+    "memory": _or_nothing(_is_text),
+    "cpu": _or_nothing(_is_text),
+    "retry": _number(0, 5),
+    "port": _or_nothing(_number(1, 65535)),
+    "replicas": _number(1, 10),
+    "schedule": _is_text,
+}
+"""What a job may say, and how a value looks that it may have; the rest is dropped."""
+_COMMON = {
+    "image_state": "stable",
+    "filelog": False,
+    "emails": "none",
+    "mount": "all",
+    "retry": 0,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -40,6 +41,8 @@ class Logs(SampleAPI):
             wanted = int(call.query.get("lines", LINES))
         except ValueError:
             raise Refused(422, "'cursor' and 'lines' must be numbers") from None
+        if at < 0 or wanted < 1:
+            raise Refused(422, "'cursor' must be 0 or more, 'lines' 1 or more")
         now = self.clock.seconds()
         entries = [log_line(now - LINES + number, number) for number in range(1, LINES + 1)]
         if call.query.get("direction") == "newest_first":
@@ -47,7 +50,7 @@ class Logs(SampleAPI):
         data: JSON = {"logs": entries[:wanted][at : at + PAGE]}
         if at + PAGE < min(wanted, LINES):
             parameters = {**call.query, "cursor": str(at + PAGE)}
-            data["next"] = {"url": "?" + "&".join(f"{k}={v}" for k, v in parameters.items())}
+            data["next"] = {"url": "?" + urlencode(parameters)}
         return Answer({"data": data, "messages": {}})
 
     def follow(self, call: Call) -> Stream:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.resources import files
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote
 
 import attrs
+import yaml
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.web.http import Request
@@ -76,6 +78,8 @@ class Answer:
 
     value: JSON | str
     status: int = 200
+    kind: str | None = None
+    """The media type; by default that of the value."""
 
 
 @attrs.frozen
@@ -121,9 +125,13 @@ class SampleAPI(Resource):
     redirects_slashes: ClassVar[bool] = True
     """Whether a wrong trailing slash is a 307 (FastAPI) or a 404 (echo)."""
 
+    document_kind: ClassVar[str] = "application/json"
+    """The media type in which it publishes its OpenAPI document."""
+
     def __init__(self, clock: IReactorTime):
         super().__init__()
         self.clock = clock
+        self._document = _document(self.name, self.document_kind)
         self.streams: set[Request] = set()
         """Requests whose answer is being streamed just now."""
         self._endpoints = [
@@ -236,28 +244,13 @@ class SampleAPI(Resource):
         )
 
     def _openapi(self, call: Call) -> Answer:
-        paths: dict[str, JSON] = {}
-        for endpoint in self._endpoints:
-            operation: JSON = {
-                "operationId": endpoint.handler.__name__.strip("_"),
-                "parameters": [
-                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-                    for name in sorted(endpoint.template.names)
-                ],
-                "responses": {"200": {"description": "OK"}},
-            }
-            if not endpoint.open:
-                operation["security"] = [{"key": []}]
-            paths.setdefault(endpoint.template.text, {})[endpoint.method.lower()] = operation
-        key = {"type": "apiKey", "in": "header", "name": TOOL_HEADER}
-        return Answer(
-            {
-                "openapi": "3.0.3",
-                "info": {"title": f"Sample {self.name} API", "version": "1.0.0"},
-                "paths": paths,
-                "components": {"securitySchemes": {"key": key}},
-            }
-        )
+        return Answer(self._document, kind=self.document_kind)
+
+
+def _document(name: str, kind: str) -> str:
+    """The OpenAPI document of a sample, as it is sent."""
+    text = (files(__package__) / "documents" / f"{name}.yaml").read_text("utf-8")
+    return text if kind == "application/yaml" else json.dumps(yaml.safe_load(text))
 
 
 def _call(request: Request, places: Mapping[str, str]) -> Call:
@@ -274,10 +267,10 @@ def _call(request: Request, places: Mapping[str, str]) -> Call:
 
 def _write(request: Request, answer: Answer) -> bytes:
     if isinstance(answer.value, str):
-        kind, body = b"text/plain; charset=utf-8", answer.value.encode()
+        kind, body = "text/plain; charset=utf-8", answer.value.encode()
     else:
-        kind, body = b"application/json", json.dumps(answer.value).encode()
+        kind, body = "application/json", json.dumps(answer.value).encode()
     request.setResponseCode(answer.status)
-    request.setHeader(b"content-type", kind)
+    request.setHeader(b"content-type", (answer.kind or kind).encode())
     request.setHeader(b"content-length", str(len(body)).encode())
     return body

@@ -49,6 +49,8 @@ class Step:
     method: str = "GET"
     data: str | None = None
     """A JSON body."""
+    headers: tuple[str, ...] = ()
+    """More header fields, `Name: value`."""
     lines: int | None = None
     """This many lines of an endless answer are enough; None: it ends by itself."""
 
@@ -120,6 +122,20 @@ STEPS = (
         '"message": "line 1"',
         certificate="tool-tf-test",
         lines=2,
+    ),
+    # By now the gateway has asked all APIs for their documents.
+    Step(
+        "anyone: what can be called here? One document for all APIs",
+        "/openapi.json",
+        200,
+        '"/builds/v1/tool/{toolname}/builds"',
+    ),
+    Step(
+        "the same in YAML; who has it already is told so (304)",
+        "/openapi.yaml",
+        304,
+        "",
+        headers=("If-None-Match: *",),
     ),
     Step(
         "a CI job deploys tf-test with a deploy token, without a certificate",
@@ -193,6 +209,8 @@ class Runner:
             yield from ("-N", "--max-time", str(STREAM_SECONDS))
         if step.method != "GET":
             yield from ("-X", step.method)
+        for field in step.headers:
+            yield from ("-H", field)
         if step.data is not None:
             yield from ("-H", "Content-Type: application/json", "-d", step.data)
         yield f"https://{self.host}:{self.port}{step.path}"
@@ -228,6 +246,7 @@ class Runner:
         )
         try:
             headers = {"Content-Type": "application/json"} if step.data is not None else {}
+            headers |= dict(field.split(": ", 1) for field in step.headers)
             connection.request(step.method, step.path, step.data, headers)
             answer = connection.getresponse()
             if step.lines is None:
