@@ -101,7 +101,8 @@ def _covers(wanted: str, given: str) -> bool:
     )
 
 
-def _segments(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def _segments(text: str) -> tuple[str, ...]:
     """Split at slashes outside of braces: a regular expression may have some in it."""
     found, depth = [""], 0
     for sign in text:
@@ -110,4 +111,4 @@ def _segments(text: str) -> list[str]:
             found.append("")
         else:
             found[-1] += sign
-    return found
+    return tuple(found)

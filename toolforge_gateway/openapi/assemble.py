@@ -123,8 +123,8 @@ def assemble(
     return Shown(
         tuple(tried.values()),
         findings,
-        pack(_json(document), JSON),
-        pack(_yaml(document), YAML),
+        pack(as_json(document), JSON),
+        pack(as_yaml(document), YAML),
     )
 
 
@@ -205,7 +205,7 @@ def _merge_all(accounts: Iterable[Account], settings: Settings) -> Merged:
         ],
         settings,
     )
-    _json(merged.document)  # what cannot be written must be found here, where it has a culprit
+    as_json(merged.document)  # what cannot be written must be found here, where it has a culprit
     return merged
 
 
@@ -233,7 +233,8 @@ def _short(sentence: str) -> str:
     return line if len(line) <= LONGEST_ERROR else line[: LONGEST_ERROR - 1] + "…"
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
+def as_json(document: Mapping[str, Any]) -> bytes:
+    """A document as it is served."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8") + b"\n"
 
@@ -258,7 +259,8 @@ def _text(writer: Any, text: str) -> Any:
 _Writer.add_representer(str, _text)
 
 
-def _yaml(document: Mapping[str, Any]) -> bytes:
+def as_yaml(document: Mapping[str, Any]) -> bytes:
+    """The same in YAML."""
     try:
         written: bytes = yaml.dump(
             document,
@@ -270,5 +272,5 @@ def _yaml(document: Mapping[str, Any]) -> bytes:
         )
     except _TREES:
         # It takes more of the stack than JSON does, which is YAML too (YAML 1.2 section 1.2).
-        return _json(document)
+        return as_json(document)
     return written

@@ -78,9 +78,19 @@ class Finding:
     """A phrase that goes on from the location: `is not text`."""
     remedy: str
 
+    @property
+    def place(self) -> str:
+        """The location, for people."""
+        return _printable(self.location) or "(document)"
+
     def __str__(self) -> str:
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.level}: {self.api} {self.location or '(document)'}: {self.what}{remedy}"
+        return f"{self.level}: {self.api} {self.place}: {self.what}{remedy}"
+
+
+def _printable(text: str) -> str:
+    """The text in a form that is safe to show on a terminal."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 @attrs.frozen

@@ -21,6 +21,9 @@ from toolforge_gateway.openapi.pointer import Nowhere, Place, look_up, place_of,
 HOME = "http://document.invalid/openapi"
 """What a document is called whose own address does not matter."""
 
+LONGEST = 300
+"""Characters of what is said of one thing; the rest of an author's text is cut off."""
+
 _GONE = object()
 """Stands for a member that is left out."""
 
@@ -114,7 +117,9 @@ class Walk:
     def _find(
         self, level: Literal["error", "warning"], at: Iterable[str], what: str, remedy: str
     ) -> None:
-        finding = Finding(self.api, pointer(at), level, what, remedy)
+        words = what if len(what) <= LONGEST else what[:LONGEST] + "..."
+        words = words if words.isprintable() else ascii(words)[1:-1]
+        finding = Finding(self.api, pointer(at), level, words, remedy)
         if finding not in self.findings[-100:]:
             self.findings.append(finding)
 
@@ -545,7 +550,10 @@ class Walk:
 
     def _local(self, text: str, base: str) -> Place | None:
         """The place a reference names in this document; None if it is in another one."""
-        uri, fragment = urldefrag(urljoin_safe(base, text))
+        if text.startswith("#"):  # nearly all do
+            uri, fragment = base, text[1:]
+        else:
+            uri, fragment = urldefrag(urljoin_safe(base, text))
         root = self.resources.get(uri)
         if root is None:
             return None
