@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.browser.stage import PageTest, accessibility
 from tests.coroutines import CoroutineCase
 
-PAGES = ("/docs",)
+PAGES = ("/", "/docs", "/status")
 """All pages that anyone may see."""
 
 
