@@ -46,7 +46,7 @@ SCHEMAS: list[tuple[str, Any, Any]] = [
     (
         "nullable with allOf and a type",
         {"type": "object", "nullable": True, "allOf": [A], "title": "t"},
-        {"title": "t", "anyOf": [{"type": "object", "allOf": [API_A]}, NULL]},
+        {"title": "Apit", "anyOf": [{"type": "object", "allOf": [API_A]}, NULL]},
     ),
     (
         "nullable with anyOf",

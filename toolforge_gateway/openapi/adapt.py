@@ -10,7 +10,7 @@ import attrs
 
 from toolforge_gateway.openapi import addresses, objects
 from toolforge_gateway.openapi.defaults import fits
-from toolforge_gateway.openapi.names import PartNames
+from toolforge_gateway.openapi.names import PartNames, capitalised
 from toolforge_gateway.openapi.part import Access, Part, Settings
 from toolforge_gateway.openapi.pointer import Place, reference
 from toolforge_gateway.openapi.resolve import Resolved, resolve
@@ -474,6 +474,11 @@ class Adapter:
                 new = self.names.component(section, name, at)
                 self._places[at] = ("components", section, new)
                 found.setdefault(section, {})[new] = item
+                title = item.get("title") if isinstance(item, dict) else None
+                if section == "schemas" and isinstance(title, str):
+                    # FastAPI gives each model one, and generators of clients call a class by it
+                    # rather than by the component's name: two of the same would be lost.
+                    item["title"] = new if title == name else capitalised(self.part.api) + title
         return {section: items for section, items in found.items() if items}
 
     def _is_used(self, path_item: str) -> bool:
