@@ -152,3 +152,64 @@ def _element(data: bytes, at: int) -> tuple[int, bytes, int]:
     if end > len(data):
         raise ValueError("the subject name is cut short")
     return tag, data[at:end], end
+
+
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+")
+_TEXT_SPECIAL = frozenset(',+"\\<>;=')
+_HEX_PAIRS = re.compile(r"\\([0-9A-Fa-f]{2})")
+_LONG_NAMES = {"EMAILADDRESS": "1.2.840.113549.1.9.1", "SERIALNUMBER": "2.5.4.5"}
+
+
+def parse_text(text: str) -> DistinguishedName:
+    """Read a name in the form of RFC 4514 (or RFC 2253), as proxies show it.
+
+    Quoted values, `#` and the slashes of OpenSSL's old form are refused: the
+    first two nobody writes today, and in the third a value can look like two.
+
+    :return: the attributes in the certificate's order, the reverse of the text's.
+    :raise ValueError: with a sentence for the proxy's operator.
+    """
+    attributes: list[tuple[str, str]] = []
+    at = 0
+    while True:
+        match = _TYPE.match(text, at)
+        if match is None or text[match.end() : match.end() + 1] != "=":
+            raise ValueError("it is no list of TYPE=value")
+        value, at = _text_value(text, match.end() + 1)
+        kind = match[0].upper()
+        attributes.append((_SHORT_NAMES.get(kind, _LONG_NAMES.get(kind, kind)), value))
+        if at == len(text):
+            return DistinguishedName(tuple(reversed(attributes)))
+        at += 1
+        if text[at : at + 1] == " ":  # some write ", "
+            at += 1
+
+
+def _text_value(text: str, at: int) -> tuple[str, int]:
+    """The value that begins there, and where its separator or the end is."""
+    start, octets = at, bytearray()
+    while at < len(text) and text[at] not in ",+":
+        character = text[at]
+        if character == "\\":
+            pair = _HEX_PAIRS.match(text, at)
+            if pair is not None:
+                octets.append(int(pair[1], 16))
+                at = pair.end()
+                continue
+            at += 1
+            character = text[at : at + 1]
+            if not character or not (character in _TEXT_SPECIAL or character in " #"):
+                raise ValueError("it has a backslash before what needs none")
+        elif character in _TEXT_SPECIAL or (character in " #" and at == start):
+            raise ValueError(f"it has {character!r} where a backslash is needed")
+        octets += character.encode("utf-8")
+        at += 1
+    if at > start and text[at - 1] == " " and text[at - 2 : at - 1] != "\\":
+        raise ValueError("it has a space at the end of a value")
+    try:
+        value = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it has escapes that are not UTF-8") from None
+    if not value or not value.isprintable():
+        raise ValueError("it has a value that is empty or unprintable")
+    return value, at

@@ -152,6 +152,8 @@ class Exchange:
     head_after: float | None = None
     """Seconds from `started` to the answer's head."""
     ended_after: float | None = None
+    asked_by = ""
+    """Name of the proxy that only asks, at `/auth`, what would become of this."""
     complete = False
     """Whether the answer reached its end rather than being cut."""
     remarks: dict[object, str] | None = None

@@ -186,6 +186,7 @@ class GatewayService(Service):
             observer=observer,
             running=self._running,
             allowed_origins=configuration.allowed_origins,
+            trusted_proxies=configuration.trusted_proxies,
             new_request_id=prepared.new_request_id,
         )
         self._servers = [

@@ -21,6 +21,7 @@ LAYERS: dict[str, int] = {
     "model": 0,
     "deadlines": 1,
     "dn": 1,
+    "forwardauth": 1,
     "forwarded": 1,
     "headers": 1,
     "http": 1,

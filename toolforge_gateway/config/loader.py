@@ -10,6 +10,7 @@ import attrs
 from toolforge_gateway.config.backends import read_backends
 from toolforge_gateway.config.deadlines import ALL_TIMEOUTS, read_limits, read_timeouts
 from toolforge_gateway.config.document import Mapping, Unreadable, compose
+from toolforge_gateway.config.forward_auth import read_auth
 from toolforge_gateway.config.listeners import read_endpoint, read_listener
 from toolforge_gateway.config.networks import host_name
 from toolforge_gateway.config.openapi import read_openapi_docs
@@ -115,6 +116,7 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
             "add ca, certificate and private_key",
         )
     authenticators = _authenticators(options)
+    trusted_proxies = read_auth(options, listen)
     allowed_origins = read_allowed_origins(options)
     access_log = _access_log(options)
     options.finish()
@@ -134,6 +136,7 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
         limits=limits,
         access_log=access_log,
         openapi_docs=openapi_docs,
+        trusted_proxies=trusted_proxies,
         allowed_origins=allowed_origins,
         loading_warnings=report.warnings,
     )

@@ -136,6 +136,30 @@ class Listener:
     """`https://authority`, no path, no trailing slash."""
     origin: Origin = attrs.field(eq=False)
 
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is on a Unix socket, and peers say nothing of others."""
+        kind, _, rest = self.endpoint.partition(":")
+        unix = kind == "unix" or (kind == "systemd" and "domain=UNIX" in rest.split(":"))
+        return unix and self.proxy_protocol is None
+
+
+@attrs.frozen
+class TrustedProxy:
+    """One proxy that may ask `/auth`."""
+
+    name: str
+    client: tuple[str, str] | None
+    """Name of a client CA and CN of the proxy's own certificate; None: whoever
+    comes over a Unix socket."""
+    dialect: str
+    """A key of `forwardauth.dialects.DIALECTS`."""
+    certificate_from: str | None
+    """The header, in lower case, that shows its client's certificate."""
+    identifies: frozenset[Kind]
+    """Of TOOL, ADMIN, SERVICE: what certificates that it shows may name."""
+    origin: Origin = attrs.field(eq=False)
+
 
 @attrs.frozen
 class Operations:
@@ -287,6 +311,8 @@ class Configuration:
     limits: Limits
     access_log: AccessLog
     openapi_docs: OpenAPIDocs = OpenAPIDocs()
+    trusted_proxies: tuple[TrustedProxy, ...] = ()
+    """Who may ask `/auth`; names are unique."""
     allowed_origins: frozenset[bytes] = frozenset()
     """As `http.origin.web_origin` writes them."""
     version: str = attrs.field(default="", eq=False)

@@ -9,10 +9,10 @@ line clients send neither field and are not concerned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from toolforge_gateway.errors import Refusal
-from toolforge_gateway.http.message import RequestHead
+from toolforge_gateway.http.message import Field, RequestHead
 from toolforge_gateway.http.names import Remembered
 from toolforge_gateway.http.origin import web_origin
 
@@ -60,18 +60,29 @@ class SiteRule:
             return False
         known = head.derived.get(self)
         if known is None:
-            known = head.derived[self] = _FOREIGN if self._is_foreign(head) else _OWN
-        return known is _FOREIGN
+            host = head.host if head.host is not None and self._names_host(head.host) else None
+            foreign = self._is_foreign(head.fields, host)
+            known = head.derived[self] = _FOREIGN if foreign else _OWN
+        return known == _FOREIGN
 
-    def _is_foreign(self, head: RequestHead) -> bool:
-        for name, value in head.fields:
+    def refuses_asked(self, method: bytes, fields: Iterable[Field], host: bytes | None) -> bool:
+        """The same for a request that a proxy asks about.
+
+        :param host: as the proxy says; since it has taken the request there,
+            and over TLS, that is an origin of its pages.
+        """
+        return method not in _READING and self._is_foreign(fields, host)
+
+    def _is_foreign(self, fields: Iterable[Field], host: bytes | None) -> bool:
+        """:param host: ours, or the proxy's; None: neither."""
+        for name, value in fields:
             said = _SAYS_WHERE_FROM[name]
             if said is None:
                 continue
             if said == b"sec-fetch-site":
                 if value not in _OWN_SITE:
                     return True
-            elif not self._is_ours(value, head.host):
+            elif not self._is_ours(value, host):
                 return True
         return False
 
@@ -81,8 +92,4 @@ class SiteRule:
             return False
         if origin in self._allowed:
             return True
-        return (
-            host is not None
-            and self._names_host(host)
-            and origin == web_origin(b"https://%b" % host)
-        )
+        return host is not None and origin == web_origin(b"https://%b" % host)

@@ -14,13 +14,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toolforge_gateway import forwarded
-from toolforge_gateway.config.values import Limits, Listener, Timeouts
+from toolforge_gateway.config.values import Limits, Listener, Timeouts, TrustedProxy
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
 from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.clearance import Clearance
 from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
+from toolforge_gateway.edge.forward_auth import ForwardAuth, Parties
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.proxy_protocol import Address
@@ -32,10 +33,12 @@ from toolforge_gateway.http.known import KnownRequests
 from toolforge_gateway.http.message import Framing, RequestHead
 from toolforge_gateway.http.origin import web_origin
 from toolforge_gateway.http.target import Target, check_target
-from toolforge_gateway.interfaces import IAnswer, IClientVerifier, IForward, IObserver
+from toolforge_gateway.interfaces import IAnswer, IForward, IObserver
 from toolforge_gateway.model import ANONYMOUS, Decision, Exchange, Identity
 from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
+from toolforge_gateway.tls.shown import ShownCertificates
+from toolforge_gateway.tls.verifier import ClientVerifier
 
 log = Logger()
 
@@ -66,6 +69,7 @@ class Shared:
     """The exchanges under way."""
     new_request_id: Callable[[], str]
     allowed_origins: frozenset[bytes] = frozenset()
+    trusted_proxies: tuple[TrustedProxy, ...] = ()
 
 
 class Server(ServerFactory):
@@ -84,7 +88,7 @@ class Server(ServerFactory):
         self,
         shared: Shared,
         listener: Listener,
-        verifier: IClientVerifier,
+        verifier: ClientVerifier,
         names_host: Callable[[bytes], bool],
     ):
         self.timeouts = shared.timeouts
@@ -104,6 +108,20 @@ class Server(ServerFactory):
         self._external = listener.external_url.encode("ascii") if listener.external_url else None
         own = web_origin(self._external) if self._external is not None else None
         self._sites = SiteRule(shared.allowed_origins | ({own} if own else set()), names_host)
+        self._auth = ForwardAuth(
+            shared.trusted_proxies,
+            listener.is_unix,
+            Parties(
+                gatekeeper=shared.gatekeeper,
+                routes=shared.routes,
+                local=shared.local,
+                sites=self._sites,
+                shown=ShownCertificates(verifier),
+                head_limits=self.head_limits,
+            ),
+            self.seconds,
+            self.http_date,
+        )
         self._date = (0, b"")
         self._empty: Deferred[None] | None = None
 
@@ -164,6 +182,7 @@ class Server(ServerFactory):
     def examine_again(self) -> None:
         """Judge the certificates of all open connections anew; what is refused
         now is refused with its next request."""
+        self._auth.forget()
         for connection in tuple(self.connections):
             connection.examine_again()
 
@@ -207,9 +226,11 @@ class Server(ServerFactory):
         identity = caller.standing.settled(self.seconds())
         target = check_target(head.target)
         exchange.path = target.path
+        resource = self._shared.routes.find(target.path)
+        if resource is None and self._auth.is_asked(target.path):
+            return self._auth.decide(caller, exchange, head, target.path)
         if caller.certificate is not None and self._sites.refuses(head):
             raise CROSS_SITE.with_traceback(None)
-        resource = self._shared.routes.find(target.path)
         if resource is None:
             if not self._shared.local.serves(target.path):
                 raise NOT_FOUND.with_traceback(None)

@@ -188,6 +188,13 @@ def _fault(data: bytes, start_line: re.Pattern[bytes], limits: HeadLimits) -> Ba
     return field_fault(block[:-2])
 
 
+def method_fault(method: bytes) -> BadMessage | None:
+    """Why a well-formed method is refused, if it is."""
+    if method in REFUSED_METHODS:
+        return BadMessage(400, "method-refused", "CONNECT and TRACE are not for a gateway.")
+    return None
+
+
 def parse_request_head(data: bytes, limits: HeadLimits) -> RequestHead:
     """Read a request's head.
 
@@ -199,8 +206,9 @@ def parse_request_head(data: bytes, limits: HeadLimits) -> RequestHead:
         raise _fault(data, _REQUEST_LINE, limits)
     method, target, digit, _ = match.groups()
     fields = _fields(match, limits)
-    if method in REFUSED_METHODS:
-        raise BadMessage(400, "method-refused", "CONNECT and TRACE are not for a gateway.")
+    refused = method_fault(method)
+    if refused is not None:
+        raise refused
     special = _specials(fields, _REQUEST_TAKERS)
     modern = digit == b"1"
     if special.host is None and modern:

@@ -11,9 +11,17 @@ import re
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from .grammar import TOKEN
+
 Verdict = TypeVar("Verdict")
 
 _SEPARATOR = re.compile(rb"[^a-z0-9]")
+_is_token = re.compile(TOKEN).fullmatch
+
+
+def is_name(text: bytes) -> bool:
+    """Whether this can be the name of a field (RFC 9110 section 5.1)."""
+    return _is_token(text) is not None
 
 
 def fold(name: bytes) -> bytes:

@@ -91,6 +91,7 @@ def _who_and_what(exchange: Exchange) -> str:
         f'"backend":{quoted(exchange.backend)},'
         f'"method":{quoted(exchange.method)},'
         f'"path":{quoted(path)},'
+        + (f'"asked_by":{quoted(exchange.asked_by)},' if exchange.asked_by else "")
     )
 
 
