@@ -84,6 +84,38 @@ class DispatcherTests(CoroutineCase):
         self.assertTrue(self.seen)
         self.dispatcher.forget(self.ours.fileno())
 
+    async def test_after(self):
+        """What is to be done after the events is done after all of them, though one of it fails;
+        and in a later turn when there are none."""
+        other, peer = socket.socketpair()
+        self.addCleanup(other.close)
+        self.addCleanup(peer.close)
+        done: list[str] = []
+
+        def ready(events: int) -> None:
+            done.append("event")
+            self.dispatcher.after(fail)
+            self.dispatcher.after(lambda: done.append("after"))
+            for ours in (self.ours, other):
+                self.dispatcher.change(ours.fileno(), 0)
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        for ours in (self.ours, other):
+            self.dispatcher.watch(ours.fileno(), READ, ready)
+        self.theirs.send(b"x")
+        peer.send(b"x")
+        await self.turns()
+        self.assertEqual(done, ["event", "event", "after", "after"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.dispatcher.after(lambda: done.append("later"))
+        self.assertEqual(len(done), 4)
+        await self.turns()
+        self.assertEqual(done[4:], ["later"])
+        for ours in (self.ours, other):
+            self.dispatcher.forget(ours.fileno())
+
 
 class ChoiceTests(TestCase):
     def test_other_reactor(self):

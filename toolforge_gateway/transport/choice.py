@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IAddress,
+    IListeningPort,
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
     IProtocol,
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from toolforge_gateway.transport.accepting import DirectPort, accepts_directly
 from toolforge_gateway.transport.direct import DirectTLS
 from toolforge_gateway.transport.dispatch import Dispatcher
 from toolforge_gateway.transport.portable import PortableFactory
@@ -38,6 +40,7 @@ class Transports:
     """
 
     def __init__(self, reactor: Any, direct: bool = True):
+        self._reactor = reactor
         self._dispatcher = None
         if direct and IReactorFDSet.providedBy(reactor) and hasattr(select, "epoll"):
             self._dispatcher = Dispatcher(reactor)
@@ -59,6 +62,19 @@ class Transports:
         if self._dispatcher is None or not untouched:
             return PortableFactory(creator, False, above)
         return _DirectFactory(self._dispatcher, creator, False, above)
+
+    def accepting(
+        self, port: IListeningPort, factory: IProtocolFactory, untouched: bool = True
+    ) -> IListeningPort:
+        """The port to stop instead of this one.
+
+        :param port: listens with `factory`.
+        :param factory: leads to what `server` made; between the two nobody
+            reads from the socket if it is `untouched`.
+        """
+        if self._dispatcher is None or not untouched or not accepts_directly(port, factory):
+            return port
+        return DirectPort(port, factory, self._dispatcher, self._reactor)
 
     def client(
         self, creator: IOpenSSLClientConnectionCreator, above: IProtocolFactory

@@ -4,13 +4,14 @@ Twisted's own TLS keeps both directions in memory, moves them by loops that end
 in exceptions, and waits for the reactor before it writes.  Here OpenSSL reads
 and writes the descriptor: a small request costs one read and one write.
 
-Twisted's TCP transport still owns the socket, and ends it; while the
-connection lives it neither reads nor writes.  What is private to pyOpenSSL is
+The transport below, Twisted's or `accepting`'s, still owns the socket, and ends
+it; while the connection lives it neither reads nor writes.  What is private to pyOpenSSL is
 touched in `handles` alone, what is private to Twisted not at all.
 """
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,7 +21,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IHandshakeListener,
     IProtocol,
-    ITCPTransport,
 )
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Protocol, connectionDone
@@ -47,7 +47,7 @@ class DirectTLS(Protocol):
     """
 
     disconnecting = False
-    transport: Any  # Twisted's, for TCP or a Unix socket
+    transport: Any  # IUnderTLS
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class DirectTLS(Protocol):
         # keys (RFC 8446 section 4.6.3) needs an answer.
         self._read_wants_write = False
 
-    # As the protocol of Twisted's transport.
+    # As the protocol of the transport below.
 
     def connectionMade(self) -> None:
         self.transport.stopReading()
@@ -286,8 +286,8 @@ class DirectTLS(Protocol):
         return self.transport.getHost()
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        if ITCPTransport.providedBy(self.transport):  # a Unix socket is none
-            self.transport.setTcpNoDelay(enabled)
+        if self._socket.family != socket.AF_UNIX:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
 
     # IConsumer
 

@@ -36,6 +36,8 @@ class Dispatcher:
         self._reactor = reactor
         self._epoll: select.epoll | None = None
         self._handlers: dict[int, Callable[[int], None]] = {}
+        self._after: list[Callable[[], None]] = []
+        self._handling = False
 
     def watch(self, descriptor: int, events: int, handler: Callable[[int], None]) -> None:
         """Call `handler(events)` whenever one of these events is there.
@@ -68,6 +70,23 @@ class Dispatcher:
         """Call in a later turn of the reactor."""
         self._reactor.callLater(0, call)
 
+    def after(self, call: Callable[[], None]) -> None:
+        """Call when the events at hand have been handled: nobody is in the
+        middle of anything then, and a descriptor may be closed, whose number
+        the next one to be opened gets."""
+        if not self._handling and not self._after:
+            self._reactor.callLater(0, self._call_after)
+        self._after.append(call)
+
+    def _call_after(self) -> None:
+        while self._after:
+            calls, self._after = self._after, []
+            for call in calls:
+                try:
+                    call()
+                except Exception:
+                    log.failure("what was to be done after the events failed")
+
     # What the reactor asks for.
 
     def fileno(self) -> int:
@@ -75,6 +94,7 @@ class Dispatcher:
 
     def doRead(self) -> None:
         assert self._epoll is not None, "only read while it is there"
+        self._handling = True
         for descriptor, events in self._epoll.poll(0, EVENTS):
             # An earlier handler may have closed this one.
             handler = self._handlers.get(descriptor)
@@ -83,6 +103,8 @@ class Dispatcher:
                     handler(events)
                 except Exception:
                     log.failure("a connection's handler failed")
+        self._handling = False
+        self._call_after()
 
     def connectionLost(self, reason: object) -> None:
         """The reactor ends; the connections hear of it by themselves."""

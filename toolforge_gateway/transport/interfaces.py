@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
+from zope.interface import Interface
 
 
 class ISecureTransport(ITransport, IConsumer, IPushProducer):
@@ -36,3 +37,25 @@ class ISecureTransport(ITransport, IConsumer, IPushProducer):
         The peer may have closed it, or have said something, without the
         reactor having come round to it; so the socket itself is asked.
         """
+
+
+class IUnderTLS(Interface):
+    """What `direct` needs of the transport below it; Twisted's own have it too."""
+
+    def stopReading():
+        """Leave the descriptor to the protocol."""
+
+    def getHandle():
+        """The connected, non-blocking `socket.socket`."""
+
+    def getPeer():
+        """The other end's `IAddress`."""
+
+    def getHost():
+        """This end's `IAddress`."""
+
+    def loseConnection():
+        """Close the socket, and tell the protocol in a later turn."""
+
+    def abortConnection():
+        """The same, with a reset."""
