@@ -96,7 +96,7 @@ class UsageTests(CommandLine):
         """Help exits 0 and names every command."""
         code, out, _ = self.call("--help")
         self.assertEqual(code, 0)
-        for command in ("check", "explain", "demo"):
+        for command in ("check", "explain", "openapi", "demo"):
             self.assertIn(command, out)
 
     def test_version(self) -> None:

@@ -28,13 +28,23 @@ READABLE: list[tuple[str, bytes, object]] = [
     ("nothing", b"a:\nb: ~", {"a": None, "b": None}),
     ("quoted", b"a: ['1', \"true\"]", {"a": ["1", "true"]}),
     ("tags of the core schema", b"a: [!!str 1, !!int '2', !!float 3]", {"a": ["1", 2, 3.0]}),
+    (
+        "merge keys",
+        b"a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: [*a, *b], x: 5}\nd: {'<<': 1}",
+        {
+            "a": {"x": 1, "y": 2},
+            "b": {"y": 3, "z": 4},
+            "c": {"x": 5, "y": 2, "z": 4},
+            "d": {"<<": 1},
+        },
+    ),
     ("an alias", b"a: &x {b: 1}\nc: *x", {"a": {"b": 1}, "c": {"b": 1}}),
 ]
 
 UNREADABLE: list[tuple[str, bytes, str]] = [
     ("nothing", b" \n", "is empty"),
-    ("a list", b"[1]", "is not an object"),
-    ("a page of HTML", b"<html><body>Sorry</body></html>", "is not an object"),
+    ("a list", b"[1]", "is no object"),
+    ("a page of HTML", b"<html><body>Sorry</body></html>", "is no object"),
     ("broken JSON", b'{"a": }', "is not JSON"),
     ("a key twice in JSON", b'{"a": 1, "a": 2}', "'a' twice"),
     ("a key twice in YAML", b"a: 1\nb: 2\na: 3", "line 3: the key 'a' is there twice"),
@@ -51,7 +61,8 @@ UNREADABLE: list[tuple[str, bytes, str]] = [
     ("deep YAML", b"a: " + b"[" * 100_000, "nested"),
     ("a billion laughs", LAUGHS, f"more than {NODES} values"),
     ("an alias of itself", b"a: &a [*a]", "stands for nothing"),
-    ("a merge key", b"a: &a {x: 1}\nb: {<<: *a}", "merge keys"),
+    ("a merge key before a text", b"b: {<<: a}", "no mapping"),
+    ("two merge keys", b"a: &a {x: 1}\nb: {<<: *a, <<: *a}", "there twice"),
     ("a key that is a list", b"? [a]\n: b", "a key is no text"),
     ("a tag that makes objects", b"a: !!python/object:os.system x", "tag"),
     ("a binary", b"a: !!binary aGk=", "tag"),

@@ -1,12 +1,13 @@
 """The console script `toolforge-gateway`.
 
-Exit codes: 0 fine; 1 failed, or `explain` says that the request would be refused; 2 used
-wrongly, or a configuration that is not good.
+Exit codes: 0 fine; 1 failed, `explain` says that the request would be refused, or `openapi` that
+an API is left out; 2 used wrongly, or a configuration that is not good.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -59,6 +60,26 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("method", metavar="METHOD", help="such as GET")
     explain.add_argument("path", metavar="PATH", help="such as /jobs/v1/tool/mytool/jobs")
 
+    openapi = commands.add_parser(
+        "openapi",
+        help="print the document of all APIs, or say what is wrong with the backends' documents",
+    )
+    _add_config(openapi, required=False)
+    openapi.add_argument(
+        "--part",
+        action="append",
+        type=_part,
+        default=[],
+        metavar="API=FILE",
+        help="take a file for an API's document; without --config, look at such files alone; "
+        "may be repeated",
+    )
+    shape = openapi.add_mutually_exclusive_group()
+    shape.add_argument(
+        "--check", action="store_true", help="print what was found, by API, and not the document"
+    )
+    shape.add_argument("--yaml", action="store_true", help="print YAML")
+
     commands.add_parser("demo", help="run a gateway with sample backends", add_help=False)
     return top
 
@@ -77,6 +98,8 @@ def main(argv: Sequence[str]) -> int:
         options = parser().parse_args(argv)
         if options.command == "check":
             return _check(options)
+        if options.command == "openapi":
+            return _openapi(options)
         return _explain(options)
     except ConfigurationError as error:
         for complaint in error.complaints:
@@ -116,6 +139,26 @@ def _explain(options: argparse.Namespace) -> int:
     return FINE if explanation.allowed else FAILED
 
 
+def _openapi(options: argparse.Namespace) -> int:
+    from twisted.internet import reactor
+
+    from toolforge_gateway.cli.openapi import Question, Unusable, look
+
+    question = Question(options.config, tuple(options.part))
+    try:
+        outcome = _result(reactor, look(question, reactor))
+    except Unusable as error:
+        print(f"toolforge-gateway openapi: {error}", file=sys.stderr)
+        return UNUSABLE
+    if options.check:
+        print(*outcome.report(), sep="\n")
+    else:
+        for complaint in outcome.complaints():
+            print(complaint, file=sys.stderr)
+        print(outcome.document(options.yaml), end="")
+    return FINE if outcome.whole else FAILED
+
+
 def _result(reactor: Any, waiting: Deferred[T]) -> T:
     """What a Deferred fires with; the reactor runs only if it has not fired yet."""
     outcome: list[T | Failure] = []
@@ -134,7 +177,20 @@ def run() -> None:
     sys.exit(main(sys.argv[1:]))
 
 
-def _add_config(command: argparse.ArgumentParser) -> None:
+def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None:
     command.add_argument(
-        "--config", "-c", type=Path, required=True, metavar="FILE", help="the configuration (YAML)"
+        "--config",
+        "-c",
+        type=Path,
+        required=required,
+        metavar="FILE",
+        help="the configuration (YAML)",
     )
+
+
+def _part(text: str) -> tuple[str, Path]:
+    """The argument of --part."""
+    api, sign, file = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", api) or not sign or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is not API=FILE, as in jobs=openapi.json")
+    return api, Path(file)

@@ -30,6 +30,8 @@ _TAGGED: dict[str, re.Pattern[str]] = {
     "tag:yaml.org,2002:null": re.compile("null|~|", re.IGNORECASE),
 }
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
+_MERGE = "".join(["<", "<"])
+"""The key that puts another mapping's keys here (YAML 1.1), told from quoted text by identity."""
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -45,9 +47,9 @@ def read(data: bytes, media_type: str = "") -> dict[str, Any]:
     """Read JSON or YAML.
 
     Scalars of YAML follow the core schema of YAML 1.2 (section 10.3.2): `on`, `no`, `1:30` and
-    `2026-08-18` are text, and so is every key.  All that JSON cannot say is refused, and so are a
-    key given twice, and a document that is nested more than `DEPTH` deep or has more than `NODES`
-    values, each alias of YAML counted as what it stands for.
+    `2026-08-18` are text, and so is every key.  Of 1.1 the merge key `<<` is known.  All that JSON
+    cannot say is refused, and so are a key given twice, and a document that is nested more than
+    `DEPTH` deep or has more than `NODES` values, each alias counted as what it stands for.
 
     :param data: UTF-8, with or without a byte order mark.
     :param media_type: the Content-Type it came with, with or without parameters.  One that names
@@ -70,7 +72,7 @@ def read(data: bytes, media_type: str = "") -> dict[str, Any]:
 
 def _mapping(tree: Any) -> dict[str, Any]:
     if not isinstance(tree, dict):
-        raise Unreadable("is not an object with the member 'openapi', but another value")
+        raise Unreadable("is no object")
     try:
         plain(tree)
     except NotPlain as error:
@@ -142,6 +144,15 @@ class _Open:
     size: int = 1
     height: int = 1
     key: str | None = None
+    merged: list[dict[str, Any]] = attrs.Factory(list)
+    """What merge keys bring; what the mapping says itself comes first, wherever it stands."""
+
+    def close(self) -> Any:
+        """The value, whole."""
+        if isinstance(self.value, dict):
+            for each in self.merged:
+                self.value.update({key: each[key] for key in each if key not in self.value})
+        return self.value
 
 
 class _Composer:
@@ -193,7 +204,7 @@ class _Composer:
     ) -> tuple[Any, int, int]:
         if isinstance(event, yaml.CollectionEndEvent):
             done = self._open.pop()
-            node = (done.value, done.size, done.height)
+            node = (done.close(), done.size, done.height)
             anchor = done.anchor
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
@@ -212,13 +223,19 @@ class _Composer:
         holder.height = max(holder.height, height + 1)
         if isinstance(holder.value, list):
             holder.value.append(value)
+        elif holder.key is _MERGE:
+            some = value if isinstance(value, list) else [value]
+            if not all(isinstance(each, dict) for each in some):
+                raise self._wrong(event, "a merge key (<<) stands before what is no mapping")
+            holder.merged.extend(some)
+            holder.key = None
         elif holder.key is not None:
             holder.value[holder.key] = value
             holder.key = None
         else:
             if not isinstance(value, str):  # of an alias
                 raise self._wrong(event, "a key is no text")
-            if value in holder.value:
+            if value in holder.value or (value is _MERGE and holder.merged):
                 raise self._wrong(event, f"the key {_shown(value)} is there twice")
             holder.key = value
 
@@ -232,9 +249,7 @@ class _Composer:
         text = event.value
         if self._waits_for_key():
             # A status code is a key that looks like a number, and `on` one like a boolean.
-            if text == "<<" and event.implicit[0]:
-                raise self._wrong(event, "merge keys (<<) are no part of YAML 1.2")
-            return text
+            return _MERGE if text == "<<" and event.implicit[0] else text
         if event.tag in _TAGGED:
             if not _TAGGED[event.tag].fullmatch(text):
                 raise self._wrong(event, f"{_shown(text)} is not what its tag says")
