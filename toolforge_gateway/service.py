@@ -36,7 +36,7 @@ from toolforge_gateway.errors import GatewayError
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
-from toolforge_gateway.observe.sinks import open_sink
+from toolforge_gateway.observe.sinks import Together, open_sink
 from toolforge_gateway.openapi.live import LiveDocument
 from toolforge_gateway.overview import Overview
 from toolforge_gateway.pages.answers import Content
@@ -154,19 +154,31 @@ def make_service(
     :raise ConfigurationError: with all complaints.
     """
     prepared = prepare(configuration, reactor, transports)
-    access_log = AccessLog(open_sink(configuration.access_log, configuration.file))
-    observer = Several(access_log, *prepared.overview.observers)
+    sink = open_sink(configuration.access_log, configuration.file)
+    lines = Together(sink, prepared.transports.after)
+    observer = Several(AccessLog(lines), *prepared.overview.observers)
     for warning in configuration.warnings:
         log.warn("{complaint}", complaint=warning)
-    return GatewayService(prepared, observer, reactor)
+    return GatewayService(prepared, observer, reactor, lines.flush)
 
 
 class GatewayService(Service):
-    """Listens while it runs; stopping lets what runs come to its end."""
+    """Listens while it runs; stopping lets what runs come to its end.
+
+    :param observer: told of each exchange.
+    :param at_end: called once nothing is left to be told to it.
+    """
 
     name = "toolforge-gateway"
 
-    def __init__(self, prepared: Prepared, observer: IObserver, reactor: Any):
+    def __init__(
+        self,
+        prepared: Prepared,
+        observer: IObserver,
+        reactor: Any,
+        at_end: Callable[[], None] = lambda: None,
+    ):
+        self._at_end = at_end
         self._reactor = reactor
         self._prepared = prepared
         self._draining = False
@@ -312,6 +324,7 @@ class GatewayService(Service):
         self._prepared.overview.stop()
         for pool in self._prepared.pools:
             pool.close()
+        self._at_end()
         operations, self._operations = self._operations, []
         over = [maybeDeferred(port.stopListening) for port in operations]
         return DeferredList(over).addCallback(lambda _: None)

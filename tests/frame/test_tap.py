@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from bootstrap.environment import ROOT
+from toolforge_gateway.tap import NEW_OBJECTS, look_for_garbage_seldom
 
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
@@ -63,3 +65,19 @@ class CommandLineTests(SynchronousTestCase):
             done = self.twistd("-n", "toolforge-gateway", *words)
             self.assertEqual(done.returncode, 2, (words, done))
             self.assertIn("twistd toolforge-gateway: ", done.stderr)
+
+
+class GarbageTests(SynchronousTestCase):
+    def test_seldom(self) -> None:
+        """Garbage is looked for less often than Python would by itself, and still found."""
+        self.addCleanup(gc.unfreeze)
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        look_for_garbage_seldom()
+        self.assertGreater(gc.get_threshold()[0], 700)
+        found: list[dict[str, object]] = []
+        gc.callbacks.append(lambda phase, info: found.append(info))
+        self.addCleanup(gc.callbacks.pop)
+        for _ in range(2 * NEW_OBJECTS):
+            circle: list[object] = []
+            circle.append(circle)
+        self.assertGreater(sum(info["collected"] for info in found), NEW_OBJECTS)

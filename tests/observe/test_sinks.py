@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.logger import formatEvent, globalLogPublisher
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from toolforge_gateway.config.values import AccessLog
 from toolforge_gateway.errors import ConfigurationError
-from toolforge_gateway.observe.sinks import LineFile, open_sink
+from toolforge_gateway.observe.sinks import LineFile, Together, open_sink
 
 FILE = Path("gateway.yaml")
 LINE = '{"path":"/{x}","n":1}\n'
@@ -58,6 +59,32 @@ class LineFileTests(SinkCase):
         self.assertIn("No space left on device", self.logged[0])
 
 
+class TogetherTests(SinkCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.written: list[str] = []
+        self.later: list[Callable[[], None]] = []
+        self.lines = Together(self.written.append, self.later.append)
+
+    def test_one_turn(self) -> None:
+        """Lines of one turn are one write at its end, in their order; the next turn's another."""
+        for line in ("1\n", "2\n"):
+            self.lines(line)
+        self.assertEqual((self.written, len(self.later)), ([], 1))
+        self.later.pop()()
+        self.assertEqual(self.written, ["1\n2\n"])
+        self.lines("3\n")
+        self.later.pop()()
+        self.assertEqual(self.written, ["1\n2\n", "3\n"])
+
+    def test_end(self) -> None:
+        """What is flushed before the turn is over is not written twice, and nothing is no write."""
+        self.lines("1\n")
+        self.lines.flush()
+        self.later.pop()()
+        self.assertEqual(self.written, ["1\n"])
+
+
 class OpenTests(SinkCase):
     def test_file(self) -> None:
         """Lines are appended, and each is there as soon as it is written."""
@@ -88,8 +115,8 @@ class OpenTests(SinkCase):
         with open(os.devnull, "w") as null:
             write = open_sink(AccessLog(file="-"), FILE)
             self.patch(sys, "__stdout__", null)
-            write(LINE)
-        self.assertEqual(self.logged, [LINE.rstrip()])
+            write(LINE * 2)
+        self.assertEqual(self.logged, [LINE.rstrip()] * 2)
 
     def test_none(self) -> None:
         """So they do where there never was one."""

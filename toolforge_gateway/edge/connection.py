@@ -319,7 +319,7 @@ class ServerConnection(Protocol):
             isinstance(started, Clearance)
             and started.repeatable
             and len(raw) <= LONGEST
-            and not has_secrets(started.head.fields)
+            and not has_secrets(started.head)
         ):
             if len(self._repeats) >= ROOM:
                 self._repeats.clear()

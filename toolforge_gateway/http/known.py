@@ -15,7 +15,7 @@ import re
 
 from .grammar import REQUEST_LINE, HeadLimits
 from .head import REFUSED_METHODS, parse_request_head, parse_response_head
-from .message import Field, RequestHead, ResponseHead
+from .message import RequestHead, ResponseHead
 from .names import fold
 
 ROOM = 512
@@ -27,9 +27,13 @@ _SECRET = frozenset([b"authorization", b"cookie", b"proxy-authorization", b"set-
 _match_line = re.compile(REQUEST_LINE).fullmatch
 
 
-def has_secrets(fields: tuple[Field, ...]) -> bool:
-    """Whether any of these fields is a credential."""
-    return any(fold(name) in _SECRET for name, _ in fields)
+def has_secrets(head: RequestHead | ResponseHead) -> bool:
+    """Whether any of a head's fields is a credential; looked up once for the same lines."""
+    known = head.derived.get(has_secrets)
+    if known is None:
+        known = any(fold(name) in _SECRET for name, _ in head.fields)
+        head.derived[has_secrets] = known
+    return bool(known)
 
 
 class KnownRequests:
@@ -52,7 +56,7 @@ class KnownRequests:
                     return known.with_line(method, target)
         head = parse_request_head(data, self._limits)
         # A head that begins with an empty line was cut in the wrong place.
-        if end and head.minor == 1 and len(lines) <= LONGEST and not has_secrets(head.fields):
+        if end and head.minor == 1 and len(lines) <= LONGEST and not has_secrets(head):
             if len(self._known) >= ROOM:
                 self._known.clear()
             self._known[lines] = head
@@ -76,7 +80,7 @@ class KnownAnswers:
         head = known.get(data)
         if head is None:
             head = parse_response_head(data, request_method, self._limits)
-            if len(data) <= LONGEST and not has_secrets(head.fields):
+            if len(data) <= LONGEST and not has_secrets(head):
                 if len(known) >= ROOM:
                     known.clear()
                 known[data] = head

@@ -17,8 +17,35 @@ from toolforge_gateway.errors import Complaint, ConfigurationError
 log = Logger()
 
 
+class Together:
+    """Hands lines on together that were said in one turn of the reactor: one
+    write is enough for them, and a busy gateway has several in each turn.
+
+    :param write: takes one or more lines.
+    :param after: calls back when the turn is over.
+    """
+
+    def __init__(
+        self, write: Callable[[str], object], after: Callable[[Callable[[], None]], object]
+    ):
+        self._write = write
+        self._after = after
+        self._lines: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        if not self._lines:
+            self._after(self.flush)
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """Hand on what there is, now."""
+        lines, self._lines = self._lines, []
+        if lines:
+            self._write("".join(lines))
+
+
 class LineFile:
-    """Appends lines to a file or stream, each whole.
+    """Appends lines to a file or stream, each whole; takes one or more at a time.
 
     A disk that is full or a reader that is gone costs lines, never requests;
     it is said once, and once more when lines can be written again.
@@ -67,8 +94,9 @@ def _leads_nowhere() -> bool:
     return stat.S_ISCHR(output.st_mode) and output.st_rdev == null.st_rdev
 
 
-def _log_line(line: str) -> None:
-    log.info("{line}", line=line.rstrip("\n"))
+def _log_line(lines: str) -> None:
+    for line in lines.splitlines():
+        log.info("{line}", line=line)
 
 
 def open_sink(settings: AccessLog, configuration: Path) -> Callable[[str], object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from OpenSSL import SSL
@@ -75,6 +76,13 @@ class Transports:
         if self._dispatcher is None or not untouched or not accepts_directly(port, factory):
             return port
         return DirectPort(port, factory, self._dispatcher, self._reactor)
+
+    def after(self, call: Callable[[], None]) -> None:
+        """Call when the events at hand have been dealt with."""
+        if self._dispatcher is None:
+            self._reactor.callLater(0, call)
+        else:
+            self._dispatcher.after(call)
 
     def client(
         self, creator: IOpenSSLClientConnectionCreator, above: IProtocolFactory
