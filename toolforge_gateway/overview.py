@@ -19,7 +19,7 @@ from toolforge_gateway.edge.visitor import IPersonal, visitor_of
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.model import Kind
 from toolforge_gateway.observe import sections
-from toolforge_gateway.observe.health import Health, State
+from toolforge_gateway.observe.health import Health
 from toolforge_gateway.observe.history import History
 from toolforge_gateway.observe.snapshot import Board, Section
 from toolforge_gateway.observe.traffic import Traffic
@@ -67,13 +67,13 @@ class Overview:
         self.observers: tuple[IObserver, ...] = (self._traffic, self._health)
         self.board = Board(clock)
         for section in (
-            Section("gateway", "Gateway", self._gateway, frozenset(["state"])),
             sections.backends(self._states),
             sections.last_minute(self._history, self._open),
             sections.last_hour(self._history),
             sections.routes(self._traffic),
             sections.refusals(self._traffic),
             Section("certificates", "Certificates", _Certificates(configuration, loaded, clock)),
+            Section("gateway", "Gateway", self._gateway, frozenset(["state"])),
         ):
             self.board.add(section)
 
@@ -153,7 +153,6 @@ class Overview:
 
     def _gateway(self) -> Mapping[str, Any]:
         now = self._clock.seconds()
-        failing = [each.state for each in self._health.states().values()].count(State.FAILING)
         return {
             "state": "draining" if self._draining() else "running",
             "version": __version__,
@@ -162,7 +161,6 @@ class Overview:
             "configuration": str(self._configuration.file),
             "configuration_version": self._configuration.version,
             "configuration_loaded_at": self._began,
-            "failing_apis": failing,
         }
 
 

@@ -113,7 +113,9 @@ class Stage(TestCase):
 
     def start_gateway(self, document: dict):
         """Run a gateway in this reactor until the test is over; may give a Deferred."""
-        service = make_service(config.load(self.write(document)), reactor, chosen(reactor))
+        self.service = service = make_service(
+            config.load(self.write(document)), reactor, chosen(reactor)
+        )
         service.privilegedStartService()
         service.startService()
         self.addCleanup(service.stopService)

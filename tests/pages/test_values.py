@@ -103,6 +103,8 @@ class WordTests(SynchronousTestCase):
         self.assertIn('datetime="2027-01-15T07:55:00Z"', said)
         self.assertIn("(5 min ago)", said)
         self.assertIn("(in 3 d)", text("ends_at", NOW + 3 * 86400))
+        for near in (NOW - 9, NOW, NOW + 9):
+            self.assertIn("(just now)", text("since_at", near))
         for when in (1e20, -1e20, float("nan"), float("inf")):
             self.assertEqual(iso(when), "?")
 

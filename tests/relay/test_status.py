@@ -119,7 +119,7 @@ class TruthTests(StatusCase):
         rows = {row["name"]: row for row in document["routes"]}
         self.assertEqual(rows["jobs-api"]["requests"], 3)
         self.assertEqual(rows["(no route)"]["requests"], 1)
-        self.assertIsNotNone(rows["jobs-api"]["p99_seconds"])
+        self.assertIsNotNone(rows["jobs-api"]["latency_p99_seconds"])
         self.assertEqual(document["last_hour"]["requests"], 4)
         self.assertEqual(
             document["refusals"],
@@ -134,7 +134,7 @@ class TruthTests(StatusCase):
         """A backend is unknown, up after an answer, failing when it is gone, up when it is back."""
         await self.ask(GET)
         (backend,) = (await self.status())["backends"]
-        self.assertEqual((backend["state"], backend["last_failure"]), ("up", None))
+        self.assertEqual((backend["state"], backend["last_failure_reason"]), ("up", None))
         number = self.backend.number
         await self.backend.port.stopListening()
         for connection in self.backend.connections:
@@ -144,7 +144,7 @@ class TruthTests(StatusCase):
         (backend,) = (await self.status(None))["backends"]
         self.assertEqual(backend, {"name": "jobs-api", "state": "failing"})
         (backend,) = (await self.status())["backends"]
-        self.assertEqual(backend["last_failure"], "backend-refused")
+        self.assertEqual(backend["last_failure_reason"], "backend-refused")
         self.assertEqual(backend["failures_in_a_row"], 3)
         self.backend.port = reactor.listenTCP(
             number, self.backend.port.factory, interface="127.0.0.1"
@@ -177,7 +177,8 @@ class TruthTests(StatusCase):
         waiting.send(GET)
         await self.backend.connection()
         stopping = self.service.stopService()
-        self.assertEqual(board.public().sections[0].value["state"], "draining")
+        said = {each.name: each.value for each in board.public().sections}
+        self.assertEqual(said["gateway"]["state"], "draining")
         waiting.transport.abortConnection()
         await stopping
 
@@ -266,6 +267,15 @@ class OperationsTests(StatusCase):
         for link in links - {"#content"}:
             answer = await self.operations(link, "localhost")
             self.assertIn(b" 200 ", answer.partition(b"\r\n")[0], link)
+
+    async def test_end(self) -> None:
+        """A connection that is kept ends with the service."""
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.service.operations_address().port)
+        client = await endpoint.connect(Factory.forProtocol(End))
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await client.until(b"ok\n")
+        await self.service.stopService()
+        await client.closed()
 
     async def test_nothing_else(self) -> None:
         """Nothing else is there."""

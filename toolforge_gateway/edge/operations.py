@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -94,6 +96,8 @@ def _without_port(host: bytes) -> bytes:
 
 
 class _QuietSite(Site):
+    """Logs no requests."""
+
     def logPrefix(self) -> str:
         """What twistd's log says is "starting on" the port."""
         return "toolforge-gateway operations"
@@ -102,9 +106,24 @@ class _QuietSite(Site):
         """A probe every few seconds is no news."""
 
 
+class _ClosedAtOnce(WrappingFactory):
+    """Closes with its port the connections that are kept."""
+
+    noisy = False
+
+    def logPrefix(self) -> str:
+        return self.wrappedFactory.logPrefix()
+
+    def stopFactory(self) -> None:
+        """The port is closed."""
+        for connection in tuple(self.protocols):
+            connection.loseConnection()
+        super().stopFactory()
+
+
 def operations_site(
     draining: Callable[[], bool], clock: Any, status: Resource, assets: Resource
-) -> Site:
+) -> IProtocolFactory:
     """`/healthz` (the process lives) and `/readyz` (it takes requests), for whoever asks, and
     `/status` for those on this machine.
 
@@ -121,4 +140,4 @@ def operations_site(
     site = _QuietSite(root, reactor=clock, timeout=30)
     site.displayTracebacks = False
     site.noisy = False
-    return site
+    return _ClosedAtOnce(site)

@@ -28,7 +28,7 @@ def backends(health: Callable[[], Health]) -> Section:
                 "state": each.state.value,
                 "since_at": each.since,
                 "failures_in_a_row": each.failures,
-                "last_failure": each.last_failure or None,
+                "last_failure_reason": each.last_failure or None,
                 "last_failure_at": each.last_failure_at,
                 "last_answer_at": each.last_answer_at,
             }
@@ -65,8 +65,8 @@ def last_hour(history: History) -> Section:
             **_shares(total),
             "requests_by_minute": [each.requests for each in minutes],
             "errors_by_minute": [each.errors for each in minutes],
-            "p50_seconds_by_minute": [each.p50 for each in minutes],
-            "p99_seconds_by_minute": [each.p99 for each in minutes],
+            "latency_p50_seconds_by_minute": [each.p50 for each in minutes],
+            "latency_p99_seconds_by_minute": [each.p99 for each in minutes],
         }
 
     return Section("last_hour", "Last hour", read)
@@ -93,7 +93,7 @@ def routes(traffic: Traffic) -> Section:
                 )
         return rows
 
-    return Section("routes", "Since the start", read)
+    return Section("routes", "By route, since the start", read)
 
 
 def refusals(traffic: Traffic) -> Section:
@@ -113,6 +113,6 @@ def refusals(traffic: Traffic) -> Section:
 def _shares(total: Total) -> Mapping[str, Any]:
     return {
         "error_share": total.errors / total.requests if total.requests else None,
-        "p50_seconds": total.percentile(0.5),
-        "p99_seconds": total.percentile(0.99),
+        "latency_p50_seconds": total.percentile(0.5),
+        "latency_p99_seconds": total.percentile(0.99),
     }

@@ -157,11 +157,8 @@ def section(said: Said, now: float) -> Tag:
         body = _table(said.name, said.title, said.value, now)
     else:
         body = tags.p("None.", class_="quiet")
-    return tags.section(
-        tags.h2(said.title, id=heading),
-        body,
-        **{"aria-labelledby": heading},
-    )
+    # No landmark: the tables' boxes are some already, and bear the same names.
+    return tags.section(tags.h2(said.title, id=heading), body)
 
 
 def _introduction(whole: bool) -> Tag:
@@ -176,12 +173,18 @@ def _introduction(whole: bool) -> Tag:
 
 def _facts(name: str, facts: Mapping[str, Any], now: float) -> list[Tag]:
     courses = {key: value for key, value in facts.items() if key.endswith(BY_MINUTE)}
-    plain = [
-        (tags.dt(name_of(key)), _marked(tags.dd(shown(key, value, now)), f"{name}.{key}", key))
-        for key, value in facts.items()
-        if key not in courses
+    plain = {key: value for key, value in facts.items() if key not in courses}
+    # Numbers alone stand side by side, and large.
+    figures = all(value is None or is_number(key, value) for key, value in plain.items())
+    pairs: list[Any] = [
+        [tags.dt(name_of(key)), _marked(tags.dd(shown(key, value, now)), f"{name}.{key}", key)]
+        for key, value in plain.items()
     ]
-    found = [tags.dl(plain, class_="facts")] if plain else []
+    found = []
+    if pairs and figures:
+        found.append(tags.dl([tags.div(pair) for pair in pairs], class_="figures"))
+    elif pairs:
+        found.append(tags.dl(pairs, class_="facts"))
     if courses:
         found += [_drawings(courses), _minutes(name, courses, now)]
     return found

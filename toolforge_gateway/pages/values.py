@@ -44,6 +44,8 @@ TONES = {
 }
 """The class of a state's badge; a state that is not here has none."""
 
+_NOW = 10
+"""Seconds around a moment that are not told apart."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 _UNITS = ("_at", "_seconds", "_bytes")
@@ -117,7 +119,10 @@ def iso(when: float) -> str:
 def moment(when: float, now: float) -> Tag:
     """A moment, and how long ago or ahead that is."""
     distance = now - when
-    how_far = f"{duration(distance)} ago" if distance >= 0 else f"in {duration(-distance)}"
+    if abs(distance) < _NOW:
+        how_far = "just now"
+    else:
+        how_far = f"{duration(distance)} ago" if distance > 0 else f"in {duration(-distance)}"
     return tags.span(clock(when), " ", tags.span(f"({how_far})", class_="quiet"))
 
 
