@@ -177,15 +177,29 @@ class Reading(CoroutineCase, PageTest):
 class NoDocument(CoroutineCase, PageTest):
     """What the page says when there is nothing to show."""
 
-    expected = ("503",)
+    expected = ("500", "503", "404")
 
     async def test_not_there(self) -> None:
         """Without a document it says so, and where to look."""
+        for status, words in [(500, "status 500"), (404, "No API publishes")]:
+
+            def look(page: Any, status: int = status, words: str = words) -> None:
+                serve(page, {}, status=status)
+                page.goto("/docs")
+                self.assertIn(words, page.get_by_role("alert").inner_text())
+
+            await self.look(look)
+
+    async def test_just_started(self) -> None:
+        """A gateway that is still asking its backends is asked again, without a reload."""
 
         def look(page: Any) -> None:
             serve(page, {}, status=503)
             page.goto("/docs")
-            self.assertIn("status 503", page.get_by_role("alert").inner_text())
+            page.get_by_text("Reading the document").wait_for()
+            page.unroute("**/openapi.json")
+            serve(page)
+            page.locator(".operation").first.wait_for()
 
         await self.look(look)
 

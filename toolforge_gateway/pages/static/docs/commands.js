@@ -93,7 +93,8 @@ export function requests(call) {
     "import requests",
     "",
     `answer = ${asked}`,
-    "answer.raise_for_status()",
+    "if not answer.ok:",
+    '    raise SystemExit(f"{answer.status_code} {answer.text}")',
     ...shown(call),
   ].join("\n");
 }

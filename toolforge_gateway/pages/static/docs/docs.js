@@ -11,11 +11,23 @@ function trouble(...words) {
   place.replaceChildren(h("div.notice.bad", { role: "alert" }, h("p", {}, ...words)));
 }
 
-async function start() {
-  place.replaceChildren(h("p.quiet", { role: "status" }, "Reading the document…"));
+/** How often a gateway that has just started, and so knows nothing yet, is asked again. */
+const TRIES = 10;
+const PAUSE = 2000;
+
+async function start(tries) {
+  place.replaceChildren(h("p.quiet", { role: "status" }, "Reading the document of the APIs…"));
   let found;
   try {
     const answer = await fetch(source, { credentials: "same-origin" });
+    if (answer.status === 503 && tries > 1) {
+      setTimeout(start, PAUSE, tries - 1);
+      return;
+    }
+    if (answer.status === 404) {
+      trouble("No API publishes its documentation here.");
+      return;
+    }
     if (!answer.ok) {
       trouble(
         `The document of the APIs is not to be had now (status ${answer.status}). `,
@@ -43,4 +55,4 @@ async function start() {
   browser(api, place);
 }
 
-start();
+start(TRIES);
