@@ -14,6 +14,7 @@ from bootstrap.environment import (
     BROWSER,
     CLIENTS,
     GATEWAY,
+    GENERATORS,
     PROXIES,
     ROOT,
     SCANNER,
@@ -113,6 +114,7 @@ def _with_real_peers() -> dict[str, str]:
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environ |= _folder_of(CLIENTS, "TOOLFORGE_CLIENTS_BIN", "the real Toolforge clients")
     environ |= _folder_of(SCANNER, "TOOLFORGE_SCANNER_BIN", "sslyze")
+    environ |= _folder_of(GENERATORS, "TOOLFORGE_GENERATORS_BIN", "the OpenAPI generators")
     environ |= _folder_of(PROXIES, "TOOLFORGE_PROXIES_BIN", "Caddy, Envoy and Traefik")
     _install_missing(_REAL_PEERS, "the tests that need them are skipped and say so")
     return environ

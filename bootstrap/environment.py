@@ -166,4 +166,5 @@ BROWSER = Environment(
 )
 SCANNER = Environment(".venv-scanner", ("bootstrap", "scanner"), from_source=("sslyze",))
 PROXIES = Environment(".venv-proxies", ("bootstrap", "proxies"))
+GENERATORS = Environment(".venv-generators", ("bootstrap", "generators"))
 BENCH = Environment(".venv-bench", ("bootstrap", "bench"))

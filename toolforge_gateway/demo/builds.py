@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -18,6 +19,8 @@ from toolforge_gateway.demo.sample import (
     Stream,
 )
 from toolforge_gateway.routing import PathTemplate
+
+_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
 
 class Builds(SampleAPI):
@@ -69,7 +72,7 @@ class Builds(SampleAPI):
         """Start a build, which succeeds at once."""
         given = call.json()
         source = given.get("source_url")
-        if not isinstance(source, str) or not source.startswith("https://"):
+        if not isinstance(source, str) or not _URL.fullmatch(source):
             raise Refused(400, f"Bad parameters passed: '{source}' is no https URL")
         for key in ("ref", "image_name"):
             if not isinstance(given.get(key) or "", str):

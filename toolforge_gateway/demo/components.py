@@ -212,7 +212,7 @@ class Components(SampleAPI):
 def _is_component(value: object) -> bool:
     if not isinstance(value, dict) or value.get("component_type", "continuous") != "continuous":
         return False
-    build, run = value.get("build") or {}, value.get("run") or {}
+    build, run = ({} if value.get(key) is None else value[key] for key in ("build", "run"))
     return (
         isinstance(build, dict)
         and isinstance(build.get("repository", ""), str)

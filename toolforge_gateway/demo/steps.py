@@ -128,7 +128,7 @@ STEPS = (
         "anyone: what can be called here? One document for all APIs",
         "/openapi.json",
         200,
-        '"/builds/v1/tool/{toolname}/builds"',
+        '"/jobs/v1/tool/{toolname}/jobs/"',
     ),
     Step(
         "the same in YAML; who has it already is told so (304)",
