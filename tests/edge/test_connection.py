@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
@@ -27,17 +28,9 @@ class Transport:
     def getPeer(self) -> IPv4Address:
         return IPv4Address("TCP", "192.0.2.1", 5000)
 
-    def getHandle(self):
-        return self
-
-    def get_protocol_version_name(self) -> str:
-        return "TLSv1.3"
-
-    def get_peer_certificate(self, **form: bool) -> None:
-        """Nobody's."""
-
-    def get_verified_chain(self) -> None:
-        """Nobody's."""
+    def getHandle(self) -> SSL.Connection:
+        """One on which nobody has shown a certificate."""
+        return SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Nothing is delayed here."""

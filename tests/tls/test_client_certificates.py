@@ -21,7 +21,9 @@ from toolforge_gateway.errors import BadEvidence
 from toolforge_gateway.model import Certificate, Kind
 from toolforge_gateway.testing import forge
 from toolforge_gateway.testing.pki import CLIENT, SERVER, Authority, Issued
+from toolforge_gateway.tls import verifier
 from toolforge_gateway.tls.facts import FactsMemory
+from toolforge_gateway.tls.private import chain_fingerprint
 from toolforge_gateway.tls.server import ServerSide
 
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
@@ -307,6 +309,30 @@ class RefusedTests(CertificateTestCase):
             assert found is not None
             self.assertEqual(found.subject.values("CN"), (f"tool-{number}",))
             self.assertLessEqual(len(side.verifier.facts), 2)
+
+    def test_judgements_are_bounded(self) -> None:
+        """So are judgements of whole chains, and those that are forgotten are made again."""
+        self.patch(verifier, "REMEMBERED", 2)
+        issued = [self.files.kubernetes.issue([("CN", f"tool-{n}")]) for n in range(4)]
+        for number in (0, 1, 2, 3, 3, 0):
+            found = self.examine(issued[number])
+            assert found is not None
+            self.assertEqual(found.subject.values("CN"), (f"tool-{number}",))
+            self.assertLessEqual(len(self.side.verifier._judged), 2)
+
+    def test_fingerprint(self) -> None:
+        """A chain is told by all its certificates; who shows none has no chain."""
+        between = Authority("between", parent=self.files.kubernetes)
+        for issued, above in (
+            (self.files.kubernetes.issue(), [self.files.kubernetes]),
+            (between.issue(), [between, self.files.kubernetes]),
+        ):
+            server, _ = shaken(self.side.creator, client_context(issued))
+            chain = [issued.certificate, *(each.certificate for each in above)]
+            expected = b"".join(each.fingerprint(hashes.SHA256()) for each in chain)
+            self.assertEqual(chain_fingerprint(server), expected)
+        server, _ = shaken(self.side.creator, client_context(None))
+        self.assertEqual(chain_fingerprint(server), b"")
 
     def test_refused_each_time(self) -> None:
         """A refusal is not forgotten on the next connection."""

@@ -14,6 +14,7 @@ from tests.tls.pairs import Files, client_context, clock_at, pump, shaken, step
 from toolforge_gateway.interfaces import IClientVerifier
 from toolforge_gateway.testing.pki import SERVER
 from toolforge_gateway.tls.options import HTTP_1_1
+from toolforge_gateway.tls.private import set_suites
 from toolforge_gateway.tls.server import ServerSide
 
 GOOD_SUITES = (
@@ -99,6 +100,34 @@ class ListenerTests(SynchronousTestCase):
             context = client_context(version=SSL.TLS1_2_VERSION, ciphers=suite + b":@SECLEVEL=0")
             error = self.assertRaises(SSL.Error, shaken, self.side.creator, context)
             self.assertIn("no shared cipher", str(error))
+
+    def test_preferred(self) -> None:
+        """AES-128 is taken where the client knows it, ChaCha20 where the client likes that best."""
+        aes128, aes256, chacha = (
+            b"TLS_AES_128_GCM_SHA256",
+            b"TLS_AES_256_GCM_SHA384",
+            b"TLS_CHACHA20_POLY1305_SHA256",
+        )
+        for offered, chosen in (
+            ([aes256, chacha, aes128], aes128),
+            ([aes128, aes256], aes128),
+            ([aes256, chacha], aes256),
+            ([chacha, aes256, aes128], chacha),
+            ([aes256], aes256),
+            ([chacha], chacha),
+        ):
+            context = client_context(version=SSL.TLS1_3_VERSION)
+            set_suites(context, b":".join(offered))
+            _, client = shaken(self.side.creator, context)
+            self.assertEqual(client.get_cipher_name().encode(), chosen)
+        older = (b"ECDHE-ECDSA-AES256-GCM-SHA384", b"ECDHE-ECDSA-AES128-GCM-SHA256")
+        context = client_context(version=SSL.TLS1_2_VERSION, ciphers=b":".join(older))
+        _, client = shaken(self.side.creator, context)
+        self.assertEqual(client.get_cipher_name().encode(), older[1])
+
+    def test_unknown_suites(self) -> None:
+        """Suites that OpenSSL does not know are told."""
+        self.assertRaises(ValueError, set_suites, client_context(), b"TLS_NO_SUCH_SUITE")
 
     def test_alpn(self) -> None:
         """HTTP/1.1 is chosen where it is offered; else no protocol is."""

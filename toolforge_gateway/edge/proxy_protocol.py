@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
@@ -143,8 +144,14 @@ def unmapped(host: Address) -> Address:
 
 def address_of(peer: object) -> Address | None:
     """The IP address of a Twisted address; None where it has none."""
+    return _read_address(getattr(peer, "host", ""))
+
+
+@lru_cache(1024)
+def _read_address(text: str) -> Address | None:
+    """Remembered, since most connections come from where others came from."""
     try:
-        return unmapped(ipaddress.ip_address(getattr(peer, "host", "")))
+        return unmapped(ipaddress.ip_address(text))
     except ValueError:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
+from sys import intern
 from typing import Any
 
 import attrs
@@ -168,16 +169,20 @@ class Server(ServerFactory):
         return done
 
     def identify(self, transport: Any, caller: Caller) -> Caller:
-        """What a finished handshake adds to what is known of the caller."""
+        """Add what a finished handshake tells of a caller.
+
+        :return: the same object.
+        """
         handle = transport.getHandle()
-        caller = attrs.evolve(caller, tls_version=handle.get_protocol_version_name())
+        caller.tls_version = intern(handle.get_protocol_version_name())
         try:
             certificate = self._verifier.examine(handle)
             trusted = is_trusted(self._listener.forwarded, caller.address, certificate)
-            standing = self._shared.gatekeeper.introduce(caller.address, certificate)
-            return attrs.evolve(caller, certificate=certificate, trusted=trusted, standing=standing)
+            caller.standing = self._shared.gatekeeper.introduce(caller.address, certificate)
+            caller.certificate, caller.trusted = certificate, trusted
         except Refusal as refusal:
-            return attrs.evolve(caller, refusal=refusal)
+            caller.refusal = refusal
+        return caller
 
     def examine_again(self) -> None:
         """Judge the certificates of all open connections anew; what is refused

@@ -18,6 +18,7 @@ from toolforge_gateway.interfaces import IClientVerifier
 from toolforge_gateway.model import Certificate, Kind
 from toolforge_gateway.tls.facts import FactsMemory, refused
 from toolforge_gateway.tls.files import not_after
+from toolforge_gateway.tls.private import chain_fingerprint
 from toolforge_gateway.tls.revocation import ListFile, RevocationList
 
 
@@ -34,6 +35,22 @@ class Anchor:
     """This certificate's place among those of the CA."""
 
 
+@attrs.frozen
+class _Judged:
+    """A chain that was found good, apart from revocation."""
+
+    certificate: Certificate
+    anchor: Anchor
+    serial: int
+    direct: bool
+    """Whether the CA itself has issued the certificate."""
+
+
+REMEMBERED = 1024
+"""Chains: nearly every call of a command line client is a new connection with
+a chain that was judged before."""
+
+
 @implementer(IClientVerifier)
 @attrs.frozen
 class ClientVerifier:
@@ -46,15 +63,24 @@ class ClientVerifier:
     anchors: Mapping[bytes, Anchor]
     clock: IReactorTime
     facts: FactsMemory = attrs.field(factory=FactsMemory, eq=False)
+    _judged: dict[bytes, _Judged] = attrs.field(factory=dict, eq=False, init=False, repr=False)
 
     def examine(self, connection: SSL.Connection) -> Certificate | None:
         """See `IClientVerifier.examine`."""
-        chain = connection.get_verified_chain()
-        if not chain:
-            if connection.get_peer_certificate() is None:
-                return None
-            raise refused("certificate-unverified", "your certificate could not be verified")
-        return self.judge(chain)
+        fingerprint = chain_fingerprint(connection)
+        judged = self._judged.get(fingerprint)
+        if judged is None:
+            chain = connection.get_verified_chain()
+            if not chain:
+                if connection.get_peer_certificate() is None:
+                    return None
+                raise refused("certificate-unverified", "your certificate could not be verified")
+            judged = self._judge(chain)
+            if fingerprint:
+                if len(self._judged) >= REMEMBERED:
+                    del self._judged[next(iter(self._judged))]
+                self._judged[fingerprint] = judged
+        return self._unless_revoked(judged)
 
     def judge(self, chain: Sequence[crypto.X509]) -> Certificate:
         """The same for a chain that OpenSSL has verified, however it came here.
@@ -62,6 +88,10 @@ class ClientVerifier:
         :param chain: from the client's certificate to its anchor.
         :raise BadEvidence: 403, with the reason.
         """
+        return self._unless_revoked(self._judge(chain))
+
+    def _judge(self, chain: Sequence[crypto.X509]) -> _Judged:
+        """What holds for a chain whenever it is shown."""
         if len(chain) < 2:
             raise refused(
                 "certificate-of-authority", "an authority is no client; use a client certificate"
@@ -70,11 +100,7 @@ class ClientVerifier:
         if anchor is None:
             raise refused("certificate-unverified", "your certificate could not be verified")
         facts = self.facts.of(chain[0])
-        list_until = math.inf
-        if anchor.lists is not None:
-            revoked = anchor.lists.list_of(anchor.index)
-            list_until = self._check_revocation(revoked, facts.serial, direct=len(chain) == 2)
-        return Certificate(
+        certificate = Certificate(
             subject=facts.subject,
             client_ca=anchor.client_ca,
             identifies=anchor.identifies,
@@ -86,8 +112,18 @@ class ClientVerifier:
                 *(not_after(each.to_cryptography()) for each in chain[1:-1]),
             ),
             fingerprint=facts.fingerprint,
-            list_until=list_until,
+            list_until=math.inf,
         )
+        return _Judged(certificate, anchor, facts.serial, direct=len(chain) == 2)
+
+    def _unless_revoked(self, judged: _Judged) -> Certificate:
+        """The certificate, if its CA has not taken it back until now."""
+        anchor = judged.anchor
+        if anchor.lists is None:
+            return judged.certificate
+        revoked = anchor.lists.list_of(anchor.index)
+        list_until = self._check_revocation(revoked, judged.serial, judged.direct)
+        return attrs.evolve(judged.certificate, list_until=list_until)
 
     def _check_revocation(self, revoked: RevocationList | None, serial: int, direct: bool) -> float:
         """Ask the CA's list, which knows only what the CA itself has signed.
