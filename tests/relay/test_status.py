@@ -13,6 +13,7 @@ from tests.clients.stage import eventually
 from tests.relay.ends import End
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway.observe import snapshot
+from toolforge_gateway.testing.pki import Authority
 
 STATUS = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 HOME = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
@@ -296,3 +297,37 @@ class HostileTests(StatusCase):
         traffic = self.service._prepared.overview.observers[0]
         await eventually(lambda: traffic.total().requests == 50)
         self.assertEqual({label.method for label, _ in traffic.counts()}, {"other"})
+
+
+class HostileSubjectTests(StatusCase):
+    """Names in certificates are whatever somebody had signed."""
+
+    evil = "<script>alert(1)</script>\u202e"
+
+    def document(self) -> dict:
+        """One client CA is the test's own."""
+        document = super().document()
+        self.authority = Authority("own")
+        (self.folder / "own.crt").write_bytes(self.authority.pem)
+        document["listen"][0]["tls"]["client_cas"][0]["ca"] = "own.crt"
+        return document
+
+    async def test_subjects(self) -> None:
+        """A certificate whose subject is a script is shown as the text that it is, or refused."""
+        shown = 0
+        for subject in (
+            [("O", "toolforge"), ("CN", self.evil)],
+            [("O", "toolforge"), ("OU", self.evil), ("CN", "tf-test")],
+            [("O", "toolforge"), ("OU", "<script>"), ("CN", "tf-test")],
+            [("O", "admins"), ("CN", "<script>")],
+            [("O", "<script>"), ("CN", "tf-test")],
+            [("O", 'admins" onload="alert(1)'), ("CN", "'><script>")],
+        ):
+            self.authority.issue(subject).write(self.folder, "evil")
+            answer = await self.closed(HOME, str((self.folder / "evil").resolve()))
+            head, _, body = answer.partition(b"\r\n\r\n")
+            self.assertNotIn(b"<script>", body)
+            self.assertNotIn(b'" onload', body)
+            if b" 200 " in head.partition(b"\r\n")[0]:
+                shown += b"&lt;script&gt;" in body
+        self.assertGreater(shown, 0, "some of them are shown")
