@@ -113,11 +113,13 @@ class Reading(CoroutineCase, PageTest):
             arrive(page)
             job = unfold(page, "createJob")
             job.get_by_text("Schema: JobsJob").click()
+            job.locator(".member").first.wait_for()
             text = job.inner_text()
             for words in ("required", "deprecated", "at most 5", '"none"', "leads nowhere"):
                 self.assertIn(words, text)
-            for _ in range(4):
-                job.get_by_text("What is in JobsJob").last.click()
+            for n in range(4):
+                job.get_by_text("What is in JobsJob").nth(n).click()
+                job.get_by_text("What is in JobsJob").nth(n + 1).wait_for()
             self.assertEqual(job.locator(".member code", has_text="imagename").count(), 5)
 
         await self.look(look)

@@ -147,3 +147,12 @@ class InstalledTests(SynchronousTestCase):
         tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
         self.assertEqual(tops, {"toolforge_gateway", "twisted"})
         self.assertIn("toolforge_gateway/py.typed", names)
+
+    def test_pages(self) -> None:
+        """The files of the pages are in the wheel, all of them, with the licences of others."""
+        static = ROOT / "toolforge_gateway" / "pages" / "static"
+        wanted = {str(each.relative_to(ROOT)) for each in static.rglob("*") if each.is_file()}
+        with zipfile.ZipFile(self.fresh.wheel) as wheel:
+            names = set(wheel.namelist())
+        self.assertEqual(wanted - names, set())
+        self.assertIn("toolforge_gateway/pages/static/vendor/commonmark/LICENSE.txt", names)
