@@ -6,11 +6,13 @@ import json
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import HealthCheck, Phase, assume, given, settings, strategies
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.openapi.documents import SETTINGS, faults
 from tests.openapi.mutation import VALUES, WORDS, mutated
+from tests.openapi.valid import documents
+from toolforge_gateway.openapi.grammar import METHODS
 from toolforge_gateway.openapi.merge import merge
 from toolforge_gateway.openapi.part import Part
 
@@ -26,7 +28,11 @@ GOOD = Part(
     },
 )
 SLOW = settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),  # making such documents smaller takes minutes
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -59,3 +65,18 @@ class AnyInputTests(SynchronousTestCase):
     def test_mutations(self, tree: dict[str, Any]) -> None:
         """So can any good document with mistakes in it."""
         self.check(tree)
+
+    @SLOW
+    @given(documents())
+    def test_valid(self, tree: dict[str, Any]) -> None:
+        """What a validator has nothing against is not refused, and all of it is there."""
+        assume(not faults(tree))
+        self.check(tree)
+        merged = merge([Part("odd", "/odd", tree)], SETTINGS)
+        self.assertEqual((merged.left_out, merged.findings), (frozenset(), ()))
+        for path, item in tree["paths"].items():
+            there = merged.document["paths"][f"/odd{path}"].keys()
+            self.assertEqual(item.keys() & set(METHODS), there & set(METHODS))
+        for section, items in tree["components"].items():
+            if section != "securitySchemes":
+                self.assertEqual(len(items), len(merged.document["components"][section]))

@@ -309,6 +309,11 @@ class LeniencyTests(SynchronousTestCase):
             ("/x/get/responses", {"get": operation(responses={})}, {}),
             ("/x/get/responses/99", {"get": operation(responses={"99": {}, "default": OK})}, {}),
             ("/x/get/responses/200", {"get": operation(responses={"200": {}})}, {}),
+            (
+                "/x/get/callbacks/c/x-more",
+                {"get": operation(callbacks={"c": {"x-more": 5}})},
+                {},
+            ),
             ("/x/fetch", {"fetch": operation(), "get": operation()}, {}),
             ("/{p}/get/parameters/0", {"get": operation(parameters=[path])}, {}),
             (

@@ -297,7 +297,11 @@ class Walk:
         for key, item in value.items():
             here = (*at, key)
             if key.startswith("x-"):
-                found[key] = item
+                if kind == "callback":
+                    # The published JSON Schema of OpenAPI 3.1 takes it for a path item.
+                    self.warn(here, "is left out: validators take it for a path", "remove it")
+                else:
+                    found[key] = item
                 continue
             wanted = shape.fields.get(key)
             if wanted is None and shape.others is not None and shape.others[0].fullmatch(key):
