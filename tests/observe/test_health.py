@@ -70,6 +70,11 @@ class HealthTests(SynchronousTestCase):
             self.answer(1, reason=reason, status=status)
         self.assertIs(self.state().state, State.UNKNOWN)
 
+    def test_asked(self) -> None:
+        """A decision for another proxy says nothing of a backend."""
+        self.answer(1, asked_by="front")
+        self.assertIs(self.state().state, State.UNKNOWN)
+
     def test_never_answered(self) -> None:
         """One failure is enough for a backend that has never answered."""
         self.fail_at(3)

@@ -10,6 +10,7 @@ from tests.observe.exchanges import over
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.traffic import (
+    ASKED,
     BOUNDS,
     METHODS,
     MOST_REASONS,
@@ -64,6 +65,13 @@ class CountingTests(SynchronousTestCase):
         self.traffic.ended(over(backend="", reason="own-page"))
         self.traffic.ended(over(backend="", reason="no-such-path", status=404))
         self.assertEqual({label.route for label in self.counts()}, {OWN_PAGES, UNROUTED})
+
+    def test_asked(self) -> None:
+        """What another proxy only asks about is no request for the API, and counted apart."""
+        self.traffic.ended(over(asked_by="front"))
+        self.traffic.ended(over())
+        self.assertEqual({label.route for label in self.counts()}, {ASKED, "jobs-api"})
+        self.assertEqual(self.traffic.total().requests, 1)
 
     def test_unreadable(self) -> None:
         """What was no request at all is counted without a method."""
@@ -206,12 +214,12 @@ class LatencyTests(SynchronousTestCase):
         self.traffic.ended(over(backend="", reason="own-page"))
         self.assertEqual(
             {route: sum(latency) for route, latency in self.traffic.latency.items()},
-            {"jobs-api": 1, "builds-api": 1, OWN_PAGES: 1, UNROUTED: 0, OTHER: 0},
+            {"jobs-api": 1, "builds-api": 1, OWN_PAGES: 1, ASKED: 0, UNROUTED: 0, OTHER: 0},
         )
         total = self.traffic.total()
         self.assertEqual((total.requests, sum(total.latency)), (2, 2))
         for route in ("jobs-api", OWN_PAGES):
-            one = self.traffic.total(route)
+            one = self.traffic.by_route()[route]
             self.assertEqual((one.requests, sum(one.latency)), (1, 1))
 
     def test_since(self) -> None:

@@ -108,7 +108,7 @@ class Health:
     def ended(self, exchange: Exchange) -> None:
         """See `IObserver`."""
         backend = self._backends.get(exchange.backend)
-        if backend is None:
+        if backend is None or exchange.asked_by:
             return
         reason = exchange.reason
         if reason in ALLOWED:

@@ -8,7 +8,7 @@ from typing import Any
 from toolforge_gateway.observe.health import Health
 from toolforge_gateway.observe.history import History
 from toolforge_gateway.observe.snapshot import Section
-from toolforge_gateway.observe.traffic import OTHER, OWN_PAGES, UNROUTED, Total, Traffic
+from toolforge_gateway.observe.traffic import ASKED, OTHER, OWN_PAGES, UNROUTED, Total, Traffic
 from toolforge_gateway.policy import ALLOWED
 
 MOST_REFUSALS = 20
@@ -77,10 +77,9 @@ def routes(traffic: Traffic) -> Section:
 
     def read() -> Sequence[Mapping[str, Any]]:
         rows = []
-        for route in traffic.latency:
-            total = traffic.total(route)
+        for route, total in traffic.by_route().items():
             # The routes that the configuration does not name are there when they are used.
-            if total.requests or route not in (OWN_PAGES, UNROUTED, OTHER):
+            if total.requests or route not in (OWN_PAGES, ASKED, UNROUTED, OTHER):
                 rows.append(
                     {
                         "name": route,

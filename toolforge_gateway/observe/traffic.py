@@ -25,8 +25,12 @@ OWN_PAGES = "(own pages)"
 """The route of pages that the gateway has itself."""
 UNROUTED = "(no route)"
 """The route of requests that reached neither a backend nor a page of ours."""
+ASKED = "(asked at /auth)"
+"""The route of what other proxies have only asked about."""
 OTHER = "other"
 """The method, reason or route of what would make the books grow."""
+
+_APART = (OWN_PAGES, ASKED)
 
 METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 MOST_REASONS = 100
@@ -49,13 +53,20 @@ class Label:
     """What the requests of one `Count` have in common."""
 
     route: str
-    """Name of the backend, `OWN_PAGES`, `UNROUTED` or `OTHER`."""
+    """Name of the backend, `OWN_PAGES`, `ASKED`, `UNROUTED` or `OTHER`."""
     method: str
     """One of `METHODS`, or `OTHER`; "" where no head could be read."""
     status_class: int
     """First digit of the status; 0: the client left before an answer began."""
     reason: str
     """The reason of the access log, or `OTHER`."""
+    is_error: bool = attrs.field(init=False)
+    """Whether these requests failed by the fault of the gateway or a backend: the answer was 5xx,
+    or the backend broke it off."""
+
+    @is_error.default
+    def _is_error(self) -> bool:
+        return self.status_class == 5 or self.reason == BACKEND_CUT
 
 
 class Count:
@@ -90,7 +101,7 @@ class Traffic:
     """
 
     def __init__(self, backends: Iterable[str]):
-        routes = (*backends, OWN_PAGES, UNROUTED, OTHER)
+        routes = (*backends, OWN_PAGES, ASKED, UNROUTED, OTHER)
         self.latency = {route: [0] * (len(BOUNDS) + 1) for route in routes}
         self._counts: dict[Label, Count] = {}
         # By what the exchange says itself.  Only what is known stands here, so
@@ -100,7 +111,8 @@ class Traffic:
 
     def ended(self, exchange: Exchange) -> None:
         """See `IObserver`."""
-        key = exchange.backend, exchange.method, exchange.status // 100, exchange.reason
+        backend = ASKED if exchange.asked_by else exchange.backend
+        key = backend, exchange.method, exchange.status // 100, exchange.reason
         count = self._known.get(key)
         if count is None:
             count = self._count(key)
@@ -117,25 +129,36 @@ class Traffic:
         """All that is counted so far, in no particular order."""
         return iter(self._counts.items())
 
-    def total(self, *routes: str) -> Total:
-        """The sum over routes; it takes some tens of microseconds.
-
-        :param routes: by default all but our own pages: what load balancers and monitoring ask
-            of those all day long says nothing of the APIs.
+    def total(self) -> Total:
+        """The sum over routes, but for our own pages and what was only asked: what load balancers
+        and monitoring ask of those all day long says nothing of the APIs.
         """
-        wanted = routes or [route for route in self.latency if route != OWN_PAGES]
-        requests = errors = incomplete = bytes_in = bytes_out = 0
+        routes = [route for route in self.latency if route not in _APART]
+        return self._sum(
+            [(label, count) for label, count in self._counts.items() if label.route not in _APART],
+            array("Q", map(sum, zip(*map(self.latency.__getitem__, routes), strict=True))),
+        )
+
+    def by_route(self) -> dict[str, Total]:
+        """The sum of each route, our own pages too."""
+        counts: dict[str, list[tuple[Label, Count]]] = {route: [] for route in self.latency}
         for label, count in self._counts.items():
-            if label.route not in wanted:
-                continue
+            counts[label.route].append((label, count))
+        return {
+            route: self._sum(counts[route], array("Q", latency))
+            for route, latency in self.latency.items()
+        }
+
+    @staticmethod
+    def _sum(counts: Iterable[tuple[Label, Count]], latency: Sequence[int]) -> Total:
+        requests = errors = incomplete = bytes_in = bytes_out = 0
+        for label, count in counts:
             requests += count.requests
             incomplete += count.incomplete
             bytes_in += count.bytes_in
             bytes_out += count.bytes_out
-            if is_error(label):
+            if label.is_error:
                 errors += count.requests
-        histograms = [self.latency[route] for route in wanted]
-        latency = array("Q", map(sum, zip(*histograms, strict=True)))
         return Total(requests, errors, incomplete, bytes_in, bytes_out, latency)
 
     def _count(self, key: tuple[str, str, int, str]) -> Count:
@@ -167,7 +190,7 @@ class Total:
 
     requests: int
     errors: int
-    """See `is_error`."""
+    """See `Label.is_error`."""
     incomplete: int
     bytes_in: int
     bytes_out: int
@@ -200,9 +223,3 @@ class Total:
             if seen >= wanted:
                 return bound
         return _SECONDS[-1]
-
-
-def is_error(label: Label) -> bool:
-    """Whether these requests failed by the fault of the gateway or a backend:
-    the answer was 5xx, or the backend broke it off."""
-    return label.status_class == 5 or label.reason == BACKEND_CUT
