@@ -48,7 +48,13 @@ _DOCUMENT: JSON = {
             "error": "no answer within 10 seconds",
         },
         "envvars": {"fetched_at": "2026-11-22T01:00:00Z", "stale": False, "error": None},
-        "jobs": {"fetched_at": "2026-11-22T01:00:00Z", "stale": False, "error": None},
+        "jobs": {
+            "path": "/jobs",
+            "info": {"title": "Jobs API", "version": "2.3.0", "description": "Run *programs*."},
+            "fetched_at": "2026-11-22T01:00:00Z",
+            "stale": False,
+            "error": None,
+        },
         "logs": {"fetched_at": "2026-11-22T01:00:00Z", "stale": False, "error": None},
         "ghosts": {"fetched_at": None, "stale": True, "error": "connection refused"},
     },
@@ -176,6 +182,19 @@ _DOCUMENT: JSON = {
                 "responses": answer({"type": "object"}),
             }
         },
+        "/components/v1/tool/{toolname}/deployment": {
+            "post": {
+                "operationId": "deploy",
+                "tags": ["components"],
+                "summary": "Deploy a tool",
+                "security": [{"certificate": []}, {"deployToken": []}],
+                "parameters": [
+                    TOOL,
+                    {"name": "force-run", "in": "query", "schema": {"type": "boolean"}},
+                ],
+                "responses": answer({"type": "object"}),
+            }
+        },
         "/logs/v1/tool/{toolname}/job/{job}/logs_stream": {
             "get": {
                 "operationId": "followLog",
@@ -196,7 +215,10 @@ _DOCUMENT: JSON = {
         },
     },
     "components": {
-        "securitySchemes": {"certificate": {"type": "mutualTLS"}},
+        "securitySchemes": {
+            "certificate": {"type": "mutualTLS"},
+            "deployToken": {"type": "apiKey", "in": "query", "name": "token"},
+        },
         "schemas": {
             "JobsList": {
                 "type": "object",

@@ -185,6 +185,24 @@ class Lines(CoroutineCase, PageTest):
         self.assertNotIn("--cert", text)
         self.assertIn("OK", await self.outcome("envvarsHealth", CURL))
 
+    async def test_deploy_token(self) -> None:
+        """With a deploy token there is no certificate, and no program that needs one."""
+
+        def look(page: Any) -> None:
+            arrive(page)
+            place = unfold(page, "deploy")
+            self.assertEqual(place.locator("[role=tab]:visible").count(), 4)
+            place.get_by_label("With").select_option("a deploy token")
+            self.assertEqual(place.locator("[role=tab]:visible").count(), 2)
+            lines = place.locator("pre").inner_text()
+            self.assertNotIn("--cert", lines)
+            self.assertIn("/deployment?token=TOKEN", lines)
+            self.assertIn("Still to fill in: token.", place.locator(".notes").inner_text())
+
+        await self.look(look)
+        out = await self.outcome("deploy", TOOLFORGE)
+        self.assertEqual(self.log_of("/components/")[-1]["status"], 200, out)
+
     async def test_unfinished(self) -> None:
         """What is still to fill in is said, and stands in the lines in capitals."""
 

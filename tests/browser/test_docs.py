@@ -49,10 +49,17 @@ class Reading(CoroutineCase, PageTest):
 
         def look(page: Any) -> None:
             arrive(page)
-            self.assertEqual(len(shown(page)), 13)
+            self.assertEqual(len(shown(page)), 14)
             self.assertEqual(
                 page.locator("h2").all_inner_texts(),
-                ["builds not up to date", "envvars", "ghosts not up to date", "jobs", "logs"],
+                [
+                    "builds not up to date",
+                    "components",
+                    "envvars",
+                    "ghosts not up to date",
+                    "jobs Jobs API 2.3.0",
+                    "logs",
+                ],
             )
             job = unfold(page, "listJobs")
             self.assertIn("All jobs of a tool.", job.inner_text())
@@ -86,7 +93,7 @@ class Reading(CoroutineCase, PageTest):
             old = unfold(page, "oldBuild")
             self.assertIn("deprecated", old.locator("h3").inner_text())
             notice = old.locator(".notice").inner_text()
-            for words in ("Deprecated.", "2026-03-01", "2027-01-31", "sunset"):
+            for words in ("Deprecated.", "Since", "2026-03-01", "Works until", "2027-01-31"):
                 self.assertIn(words, notice)
             page.get_by_label("Show what is deprecated").uncheck()
             self.assertNotIn("oldBuild", shown(page))
@@ -169,7 +176,7 @@ class Reading(CoroutineCase, PageTest):
                     "delete": {**item["delete"], "operationId": f"delete{n}"},
                 }
             arrive(page, found=found)
-            self.assertEqual(len(shown(page)), 1013)
+            self.assertEqual(len(shown(page)), 1014)
             page.get_by_label("Search").fill("get499")
             self.assertEqual(shown(page), ["get499"])
 
@@ -252,9 +259,9 @@ class Finding(CoroutineCase, PageTest):
                 search.fill(words)
                 self.assertEqual(shown(page), wanted, words)
             self.assertTrue(page.get_by_text("Nothing here matches").is_visible())
-            self.assertIn("0 of 13", page.get_by_role("status").first.inner_text())
+            self.assertIn("0 of 14", page.get_by_role("status").first.inner_text())
             search.fill("")
-            self.assertEqual(len(shown(page)), 13)
+            self.assertEqual(len(shown(page)), 14)
 
         await self.look(look)
 
@@ -285,7 +292,7 @@ class Finding(CoroutineCase, PageTest):
             self.assertFalse(page.locator("#showJob .panel").is_visible())
             self.assertTrue(page.url.endswith("/docs"))
             page.goto("/docs?api=no&q=#%E0%A4%A")
-            self.assertEqual(len(shown(page)), 13)
+            self.assertEqual(len(shown(page)), 14)
 
         await self.look(look)
 

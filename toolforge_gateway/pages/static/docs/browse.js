@@ -2,6 +2,7 @@
 
 import { append, h, newId } from "./dom.js";
 import { markdown, plain } from "./markdown.js";
+import { object } from "./openapi.js";
 import { operationView } from "./operation.js";
 import { Settings } from "./settings.js";
 
@@ -120,6 +121,8 @@ class Section {
     this.#entries = entries.filter((each) => each.shown.api === name);
     const id = newId("api-head");
     const state = api.state(name);
+    const info = object(state.info);
+    const title = [info.title, info.version].filter((each) => typeof each === "string").join(" ");
     this.element = h(
       "section",
       { "aria-labelledby": id },
@@ -127,11 +130,11 @@ class Section {
         "h2",
         { id },
         name,
-        state.version ? [" ", h("span.quiet.version", {}, `version ${state.version}`)] : null,
+        title ? [" ", h("span.quiet.version", {}, title)] : null,
         state.stale === true ? [" ", h("span.badge.warn", {}, "not up to date")] : null,
       ),
       staleness(state),
-      markdown(state.description ?? api.tag(name).description),
+      markdown(state.info ? info.description : api.tag(name).description),
       this.#entries.map((each) => each.element),
       this.#entries.length ? null : h("p.quiet", {}, "Its documentation is not to be had now."),
     );

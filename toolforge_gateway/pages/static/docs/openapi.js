@@ -3,6 +3,9 @@
 
 const METHODS = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
 
+/** What `x-` fields of deprecated operations are called on the page. */
+const DEPRECATION = { "x-deprecated-since": "Since", "x-sunset": "Works until" };
+
 /** The document, with what the page asks of it. */
 export class Api {
   constructor(document) {
@@ -137,7 +140,7 @@ export class Api {
     return Object.entries(operation)
       .filter(([key, value]) => /^x-.*(deprecat|sunset|remov)/i.test(key) && !isObject(value))
       .filter(([, value]) => ["string", "number"].includes(typeof value))
-      .map(([key, value]) => [key.slice(2).replaceAll("-", " "), String(value)]);
+      .map(([key, value]) => [DEPRECATION[key] ?? key.slice(2).replaceAll("-", " "), String(value)]);
   }
 
   /** An example of what a schema describes, for a request.  Always ends. */

@@ -16,6 +16,7 @@ export function operationView(api, shown, settings) {
     parameters(api, shown, tryIt),
     requestBody(api, shown, tryIt),
     h("h4", {}, "Call it"),
+    tryIt.credentials(inWords),
     tryIt.lines(),
     h("h4", {}, "Answers"),
     answers(api, operation),
@@ -51,6 +52,7 @@ function caller(api, operation) {
 
 function inWords(name, scheme) {
   if (scheme.type === "mutualTLS") return "a client certificate";
+  if (name === "deployToken") return "a deploy token";
   if (scheme.type === "apiKey") return `“${scheme.name}” in the ${scheme.in}`;
   if (scheme.type === "http") return `${scheme.scheme} authentication`;
   return name;

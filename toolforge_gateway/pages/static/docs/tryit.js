@@ -22,6 +22,7 @@ export class TryIt {
   #settings;
   #values = new Map();
   #body = null;
+  #way = null;
   #update = () => {};
 
   constructor(api, shown, settings) {
@@ -95,6 +96,31 @@ export class TryIt {
     return h("div.body", {}, kinds.length > 1 ? h("p", {}, select) : h("p.quiet", {}, kinds[0]), area);
   }
 
+  /**
+   * A choice between the ways to be somebody, where there are several; else null.
+   *
+   * @param inWords - says what a scheme is.
+   */
+  credentials(inWords) {
+    const ways = this.#api.security(this.#shown.operation);
+    this.#way = ways[0] ?? null;
+    if (ways.length < 2) return null;
+    const id = newId("credentials");
+    const select = h(
+      "select",
+      { id },
+      ways.map((way, n) => {
+        const words = way.map(({ name, scheme }) => inWords(name, scheme)).join(" and ");
+        return h("option", { value: n }, words || "none");
+      }),
+    );
+    select.addEventListener("input", () => {
+      this.#way = ways[Number(select.value)];
+      this.#update();
+    });
+    return h("p.credentials", {}, h("label", { for: id }, "With "), select);
+  }
+
   /** The lines, with a tab for each language. */
   lines() {
     const settings = this.#settings;
@@ -146,11 +172,13 @@ export class TryIt {
 
     this.#update = () => {
       const { call, missing, wrong } = this.#call();
+      // The last two have the tool's certificate, and nothing else.
+      const certified = this.#takesCertificate() || this.#isOpen();
       const texts = {
         curl: curl(call),
         requests: requests(call),
-        weld: weld(call),
-        toolforge: toolforge(call, this.#shown.path),
+        weld: certified ? weld(call) : null,
+        toolforge: certified ? toolforge(call, this.#shown.path) : null,
       };
       const known = texts[settings.get("language")] ? settings.get("language") : "curl";
       for (const tab of tabs) {
@@ -192,10 +220,18 @@ export class TryIt {
       else if (parameter.in === "header") call.headers.push([name, value.replace(/[\r\n]/g, " ")]);
       else if (parameter.in === "cookie") call.cookies.push([name, encodeURIComponent(value)]);
     }
+    for (const { scheme } of this.#way ?? []) {
+      if (scheme.type !== "apiKey") continue;
+      missing.push(scheme.name);
+      const pair = [scheme.name, String(scheme.name).toUpperCase()];
+      if (scheme.in === "query") call.query.push(pair);
+      else if (scheme.in === "header") call.headers.push(pair);
+      else call.cookies.push(pair);
+    }
     const { body, wrong } = this.#bodyOf();
     const kinds = this.#kinds();
     const settings = this.#settings.values;
-    const anonymous = this.#isOpen();
+    const bare = !this.#takesCertificate();
     return {
       missing,
       wrong,
@@ -207,15 +243,19 @@ export class TryIt {
         body,
         streams: kinds.some((kind) => STREAMED.test(kind)),
         json: kinds.every((kind) => /[/+]json\b/.test(kind)) && !kinds.some((kind) => STREAMED.test(kind)),
-        settings: anonymous ? { ...settings, certificate: "", key: "" } : settings,
+        settings: bare ? { ...settings, certificate: "", key: "" } : settings,
       },
     };
   }
 
   /** Whether nobody has to say who they are. */
   #isOpen() {
-    const ways = this.#api.security(this.#shown.operation);
-    return ways.length > 0 && ways.every((way) => way.length === 0);
+    return this.#way !== null && this.#way.length === 0;
+  }
+
+  /** Whether a certificate is shown; where nothing is said of credentials, it is. */
+  #takesCertificate() {
+    return this.#way === null || this.#way.some(({ scheme }) => scheme.type === "mutualTLS");
   }
 
   #pairs(parameter, value) {
