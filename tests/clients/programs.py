@@ -44,6 +44,20 @@ def client(name: str) -> str:
     return str(Path(folder) / name)
 
 
+def proxy(name: str) -> str:
+    """Where a program of the environment with other proxies is.
+
+    :raise SkipTest: it is not there; says how to get it.
+    """
+    folder = os.environ.get("TOOLFORGE_PROXIES_BIN")
+    if folder is None or not (Path(folder) / name).exists():
+        raise SkipTest(
+            f"no {name}: `./run test` installs it; or set TOOLFORGE_PROXIES_BIN to the bin folder "
+            "of an environment that has requirements/proxies.txt"
+        )
+    return str(Path(folder) / name)
+
+
 @attrs.frozen
 class Finished:
     """A program that has ended."""

@@ -59,7 +59,7 @@ DIALECTS: Mapping[str, Dialect] = {
             host=b"x-forwarded-host",
             client=b"x-forwarded-for",
         ),
-        Dialect("envoy", method=b"", uri=b"", host=b"", client=b"x-forwarded-for"),
+        Dialect("envoy", method=b"", uri=b"", host=b"", client=b"x-real-ip"),
         Dialect(
             "haproxy",
             method=b"x-original-method",
