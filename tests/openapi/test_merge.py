@@ -314,6 +314,11 @@ class LeniencyTests(SynchronousTestCase):
                 {"get": operation(callbacks={"c": {"x-more": 5}})},
                 {},
             ),
+            (
+                "/x/get/responses/x-more",
+                {"get": operation(responses={"default": OK, "x-more": {"$ref": "#/nowhere"}})},
+                {},
+            ),
             ("/x/fetch", {"fetch": operation(), "get": operation()}, {}),
             ("/{p}/get/parameters/0", {"get": operation(parameters=[path])}, {}),
             (

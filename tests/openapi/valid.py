@@ -151,7 +151,7 @@ def _object(draw: DrawFn, kind: str, depth: int) -> dict[str, Any]:
             depth < DEEPEST and draw(strategies.integers(0, likely)) == 0
         ):
             found[name] = _value(draw, wanted, depth)
-    if kind != "callback" and draw(strategies.integers(0, 3)) == 0:
+    if kind not in ("callback", "responses") and draw(strategies.integers(0, 3)) == 0:
         found["x-more"] = draw(PAYLOAD)
     _fix(draw, kind, found, depth)
     return found

@@ -297,9 +297,11 @@ class Walk:
         for key, item in value.items():
             here = (*at, key)
             if key.startswith("x-"):
-                if kind == "callback":
-                    # The published JSON Schema of OpenAPI 3.1 takes it for a path item.
-                    self.warn(here, "is left out: validators take it for a path", "remove it")
+                # The published JSON Schema of OpenAPI 3.1 takes it for a path item; and what
+                # stands among responses is followed as one.
+                followed = isinstance(item, dict) and "$ref" in item
+                if kind == "callback" or (kind == "responses" and followed):
+                    self.warn(here, "is left out: validators take it for more", "remove it")
                 else:
                     found[key] = item
                 continue
