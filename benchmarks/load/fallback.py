@@ -32,10 +32,12 @@ DEFAULTS: dict[str, Any] = {
     "rate": 300,
     "count": 1,
     "upload": 0,
+    "vary": 0,
     "seconds": 1.0,
 }
 HANDSHAKES_AT_ONCE = 64
 PIECE = b"x" * 65536
+NUMBER = b"00000000"
 
 
 class Wrong(Exception):
@@ -110,7 +112,7 @@ class Connection:
     def send(self, began: int) -> None:
         """Begin a request."""
         self.began = began
-        self.unsent = memoryview(self.client.request)
+        self.unsent = memoryview(self.client.next_request())
         self.upload = self.client.options["upload"]
         self.head = b""
         self.left = -1
@@ -213,7 +215,15 @@ class Client:
         self.resting = self.begun = 0
         self.started = False
         self.tls = ""
+        self.number = 0
         self.forget()
+
+    def next_request(self) -> bytes:
+        """The request, with a number that no other has where that was asked for."""
+        if not self.options["vary"]:
+            return self.request
+        self.number += 1
+        return self.request.replace(NUMBER, b"%08d" % self.number, 1)
 
     def forget(self) -> None:
         """Start counting."""

@@ -45,6 +45,8 @@ static void set(const char *name, const char *value)
         options.count = atol(value);
     else if (!strcmp(name, "upload"))
         options.upload = atol(value);
+    else if (!strcmp(name, "vary"))
+        options.vary = atol(value);
     else if (!strcmp(name, "seconds"))
         options.seconds = atof(value);
     else

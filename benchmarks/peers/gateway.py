@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks.peers.peer import Peer, from_environment
 from benchmarks.stage import BACKEND_NAME, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
+DEBIANS = "/usr/bin/python"
 
 
 class Gateway(Peer):
@@ -25,29 +27,48 @@ class Gateway(Peer):
         super().__init__(stage)
 
     def interpreter(self) -> str:
-        """The Python that runs it."""
+        """The Python with its libraries."""
         return sys.executable
+
+    def runner(self) -> tuple[str, dict[str, str]]:
+        """The Python that runs it, and what that needs in its environment.
+
+        It is Debian's own where it is of the same version, as it is Debian's nginx that is measured
+        beside it: a Python that somebody compiled in haste may cost a fifth more.
+        """
+        here = f"{sys.version_info.major}.{sys.version_info.minor}"
+        if sys.prefix == sys.base_prefix or not os.access(f"{DEBIANS}{here}", os.X_OK):
+            return self._python, {"PYTHONPATH": str(ROOT)}
+        libraries = Path(self._python).parent.parent / "lib" / f"python{here}" / "site-packages"
+        return f"{DEBIANS}{here}", {"PYTHONPATH": f"{ROOT}:{libraries}"}
 
     def openssl(self) -> str:
         """See `Peer`."""
-        code = "from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())"
-        done = subprocess.run(
-            [self._python, "-c", code], capture_output=True, text=True, check=False
+        code = (
+            "import platform; from OpenSSL import SSL; "
+            "print(*SSL.SSLeay_version(0).decode().split()[:2]); print(platform.python_version())"
         )
-        return " ".join(done.stdout.split()[:2]) or "unknown"
+        python, environ = self.runner()
+        done = subprocess.run(
+            [python, "-c", code],
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return ", Python ".join(done.stdout.splitlines()) or "unknown"
 
     def run(self) -> None:
         """See `Peer`."""
         configuration = self.write("gateway.yaml", json.dumps(self.configuration(), indent=1))
         command = [*self.twistd(), "--nodaemon", "--pidfile=", "--logfile=twistd.log"]
         self.spawn(
-            [*command, "toolforge-gateway", "--config", str(configuration)],
-            {"PYTHONPATH": str(ROOT)},
+            [*command, "toolforge-gateway", "--config", str(configuration)], self.runner()[1]
         )
 
     def twistd(self) -> list[str]:
         """How twistd is started."""
-        return [self._python, str(Path(self._python).with_name("twistd"))]
+        return [self.runner()[0], str(Path(self._python).with_name("twistd"))]
 
     def configuration(self) -> dict[str, Any]:
         """What etc/gateway.yaml shows, with this stage's ports and no smaller limits."""

@@ -23,7 +23,7 @@ ROOM = 4
 """Requests that are remembered of a connection."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(slots=False, eq=False)
 class Clearance:
     """A request may be forwarded, and how."""
 

@@ -40,7 +40,7 @@ _escape = re.compile(r"%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})").search
 _proper = re.compile(r"[;?#]")
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # twice as quick to make
 class Target:
     """A target that passed, in two parts, as received."""
 

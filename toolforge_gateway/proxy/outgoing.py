@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolforge_gateway.proxy.pool import Pool
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # twice as quick to make
 class Outgoing:
     """All that is known of a request before it is sent, but for its id.
 
