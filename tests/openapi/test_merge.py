@@ -384,6 +384,15 @@ class LeniencyTests(SynchronousTestCase):
         self.assertEqual(found["allOf"][1:], [{"required": ["c"]}])
         self.assertEqual((result.findings, faults(result.document)), ((), []))
 
+    def test_many_findings(self) -> None:
+        """There is an end to them, and an error after it is not lost."""
+        tags = [{}] * 5000
+        result = merged(document(tags=tags))
+        self.assertEqual((len(result.findings), result.left_out), (1000, frozenset()))
+        wrong = operation(requestBody={"$ref": "#/nowhere"})
+        result = merged(document({f"/{n}": {"get": wrong} for n in range(3000)}, tags=tags))
+        self.assertEqual((len(result.findings), result.left_out), (1001, {"api"}))
+
     def test_findings_read_well(self) -> None:
         """Level, API, place, what and what to do, in a line."""
         result = merged(document({"/x": {"get": operation(surprise=1)}}))

@@ -10,8 +10,9 @@ from toolforge_gateway.openapi.grammar import SECTIONS
 from toolforge_gateway.openapi.names import Names
 from toolforge_gateway.openapi.part import Finding, Merged, Part, Settings
 from toolforge_gateway.openapi.plain import NotPlain, plain
+from toolforge_gateway.openapi.record import Record
+from toolforge_gateway.openapi.schemas import is_usual_dialect
 from toolforge_gateway.openapi.security import ours
-from toolforge_gateway.openapi.walk import Walk, is_usual_dialect
 
 OPENAPI = "3.1.1"
 """The version of the merged document."""
@@ -61,18 +62,18 @@ def _share(
         return None, [_error(part, error.location, error.what, "publish JSON")]
     except _Unfit as error:
         return None, [_error(part, error.location, error.what, error.remedy)]
-    walk = Walk(part.api, document, old)
-    own = names.of(part.api, walk.warn)
+    record = Record(part.api, document, old)
+    own = names.of(part.api, record.warn)
     try:
-        share = Adapter(part, settings, walk, own, others).share()
+        share = Adapter(part, settings, record, own, others).share()
     except Exception as error:
         # One backend's document must not take the others' down, whatever we have overlooked.
-        what = f"cannot be worked with: {type(error).__name__}: {error}"
-        return None, [*walk.findings, _error(part, "", what, "report this as a mistake of ours")]
-    if any(finding.level == "error" for finding in walk.findings):
-        return None, walk.findings
+        what = f"cannot be worked with: {type(error).__name__}: {str(error)[:200]}"
+        return None, [*record.findings, _error(part, "", what, "report this as a mistake of ours")]
+    if any(finding.level == "error" for finding in record.findings):
+        return None, record.findings
     own.keep()
-    return share, walk.findings
+    return share, record.findings
 
 
 def _is_old(document: Any) -> bool:

@@ -8,18 +8,18 @@ import attrs
 
 from toolforge_gateway.openapi.grammar import COMPONENT_NAME
 from toolforge_gateway.openapi.pointer import Nowhere, Place, look_up
-from toolforge_gateway.openapi.walk import Link, Walk, article
+from toolforge_gateway.openapi.record import Link, Record, article
 
 
 @attrs.define
 class Resolved:
     """Follows the references of one document."""
 
-    walk: Walk
+    record: Record
     _by_holder: dict[int, Link] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        links = (link for link in self.walk.links if link.key == "$ref" and not link.bare)
+        links = (link for link in self.record.links if link.key == "$ref" and not link.bare)
         self._by_holder = {id(link.holder): link for link in links}
 
     def link_of(self, tree: Any) -> Link | None:
@@ -32,7 +32,7 @@ class Resolved:
             link = self._by_holder.get(id(tree))
             if link is None or link.target is None:
                 return tree
-            tree = self.walk.trees.get(link.target)
+            tree = self.record.trees.get(link.target)
         return tree
 
     def goes_round(self, link: Link) -> bool:
@@ -40,7 +40,7 @@ class Resolved:
         seen = {id(link.holder)}
         at: Link | None = link
         while at is not None and at.target is not None:
-            tree = self.walk.trees.get(at.target)
+            tree = self.record.trees.get(at.target)
             if id(tree) in seen:
                 return True
             seen.add(id(tree))
@@ -51,53 +51,53 @@ class Resolved:
 _LONGEST_CHAIN = 1000
 
 
-def resolve(walk: Walk) -> Resolved:
+def resolve(record: Record) -> Resolved:
     """Give every link its target; those that cannot have one are errors."""
     ids: dict[str, Place] = {}
-    for operation in walk.operations:
+    for operation in record.operations:
         name = operation.tree.get("operationId")
         if name is not None:
             ids.setdefault(name, operation.at)
-    for link in walk.links:
-        link.target = _target(walk, link, ids)
-    resolved = Resolved(walk)
-    for link in walk.links:
+    for link in record.links:
+        link.target = _target(record, link, ids)
+    resolved = Resolved(record)
+    for link in record.links:
         if link.key == "$ref" and not link.bare and resolved.goes_round(link):
-            walk.error(link.at, "goes round in a circle", "write what it stands for")
+            record.error(link.at, "goes round in a circle", "write what it stands for")
     return resolved
 
 
-def _target(walk: Walk, link: Link, ids: dict[str, Place]) -> Place | None:
+def _target(record: Record, link: Link, ids: dict[str, Place]) -> Place | None:
     if link.kind == "operationId":
         if link.text not in ids:
-            walk.error(
+            record.error(
                 link.at, f"names no operation: {link.text}", "name one of this document, or remove"
             )
         return ids.get(link.text)
     if link.bare and COMPONENT_NAME.fullmatch(link.text):
         named = ("components", "schemas", link.text)
-        if named in walk.kinds:
+        if named in record.kinds:
             return named
-    place = walk.local(link)
+    place = record.place(link.text, link.base)
     if place is None:
-        walk.error(
+        record.error(
             link.at,
             f"leads out of the document, and nothing is fetched: {link.text}",
             "put what it stands for into components",
         )
         return None
-    if walk.kinds.get(place) == link.kind:
+    if record.kinds.get(place) == link.kind:
         return place
     try:
-        look_up(walk.document, place)
+        look_up(record.document, place)
     except Nowhere:
-        walk.error(
+        record.error(
             link.at, f"leads to nothing: {link.text}", f"add that {link.kind}, or name another"
         )
     else:
-        is_ = walk.kinds.get(place)
+        is_ = record.kinds.get(place)
         what = f"{article(is_)} and no {link.kind}" if is_ else f"what is no {link.kind}"
-        walk.error(
+        record.error(
             link.at,
             f"leads to {what}: {link.text}",
             f"put {article(link.kind)} into components and name that",
