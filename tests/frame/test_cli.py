@@ -246,6 +246,41 @@ class ExplainTests(CommandLine):
             self.assertEqual(code, 0, out)
             self.assertIn("decision:      allowed, own-page", out)
 
+    def test_cross_site(self) -> None:
+        """What another site's page sends with a certificate is refused, unless it only reads."""
+        text = self.file.read_text() + "allowed_origins: [https://ui.example]\n"
+        self.file.write_text(text)
+        for method, origin, code in (
+            ("POST", "https://evil.example", 1),
+            ("POST", "https://ui.example:443", 0),
+            ("GET", "https://evil.example", 0),
+        ):
+            words = (method, "/jobs/v1/tool/alpha/jobs", "-H", f"Origin: {origin}")
+            found, out = self.explain("-C", self.tool(), *words)
+            self.assertEqual(found, code, out)
+            self.assertEqual("refused, 403 cross-site" in out, code == 1, out)
+            found, out = self.explain(*words)
+            self.assertEqual(found, 0, out)
+
+    def test_auth(self) -> None:
+        """Who may ask at /auth, and who may not; `check` lists them."""
+        self.file.write_text(
+            self.file.read_text()
+            + "auth: {trusted_proxies: [{name: front, client_ca: kubernetes, cn: proxy,"
+            " dialect: nginx, certificate_from: X-Cert}]}\n"
+        )
+        proxy = self.issue(self.kubernetes, ("O", "toolforge"), ("CN", "proxy"))
+        code, out = self.explain("-C", proxy, "GET", "/auth")
+        self.assertEqual(code, 0, out)
+        self.assertIn("front, dialect nginx", out)
+        for words in (("-C", self.tool(), "GET", "/auth/x"), ("GET", "/auth")):
+            code, out = self.explain(*words)
+            self.assertEqual(code, 1, out)
+            self.assertIn("refused, 403 not-a-trusted-proxy", out)
+        code, out, _ = self.call("check", "--config", str(self.file))
+        self.assertIn("auth       front asks in the words of nginx, known as CN proxy", out)
+        self.assertIn("shows certificates in x-cert (may identify: tool)", out)
+
     def test_no_backend(self) -> None:
         """A path of no backend is told as such."""
         code, out = self.explain("GET", "/nothing")

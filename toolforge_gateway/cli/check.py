@@ -8,6 +8,7 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorTime
 
 from toolforge_gateway import config, parts
+from toolforge_gateway.config.values import TrustedProxy
 
 
 def check(file: Path, clock: IReactorTime) -> int:
@@ -30,5 +31,20 @@ def check(file: Path, clock: IReactorTime) -> int:
         )
     for authenticator in loaded.chain.authenticators:
         print(f"identify   {authenticator.name}, once per {authenticator.depends_on.value}")
+    for proxy in configuration.trusted_proxies:
+        print(f"auth       {proxy.name} asks in the words of {proxy.dialect}, {_known_by(proxy)}")
+    if configuration.allowed_origins:
+        origins = [origin.decode("ascii") for origin in sorted(configuration.allowed_origins)]
+        print(f"origins    {', '.join(origins)}")
     print(f"{file}: fine")
     return 0
+
+
+def _known_by(proxy: TrustedProxy) -> str:
+    by = "over a Unix socket"
+    if proxy.client is not None:
+        by = f"known as CN {proxy.client[1]} of the client CA {proxy.client[0]}"
+    if proxy.certificate_from is None:
+        return f"{by}; shows no certificates"
+    kinds = ", ".join(sorted(kind.value for kind in proxy.identifies))
+    return f"{by}; shows certificates in {proxy.certificate_from} (may identify: {kinds})"

@@ -19,10 +19,13 @@ from toolforge_gateway import config, parts
 from toolforge_gateway.auth.explain import explain as explain_identity
 from toolforge_gateway.cli.certificate import HandshakeWouldFail, examine
 from toolforge_gateway.config.values import Backend, Configuration
+from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
+from toolforge_gateway.edge.forward_auth import NOT_A_PROXY, is_asked, is_proxy
 from toolforge_gateway.edge.tree import NOT_FOUND, is_own_page
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits, parse_request_head
 from toolforge_gateway.http.message import RequestHead
+from toolforge_gateway.http.origin import web_origin
 from toolforge_gateway.http.target import check_target
 from toolforge_gateway.model import Certificate, Decision, Evidence, Identity
 from toolforge_gateway.policy import ToolforgeAuthorizer
@@ -82,6 +85,11 @@ async def _explain(file: Path, question: Question, clock: IReactorTime) -> Expla
         head = _head(configuration, question)
         target = check_target(head.target)
         backend = _route(configuration, target.path, lines)
+        if backend is None and is_asked(target.path):
+            _check_proxy(configuration, certificate, lines)
+            return Explanation(tuple(lines), allowed=True)
+        if certificate is not None and _sites(configuration, loaded).refuses(head):
+            raise CROSS_SITE
         if backend is None:
             if not is_own_page(target.path):
                 raise NOT_FOUND
@@ -144,6 +152,30 @@ def _certificate(
         )
     )
     return certificate
+
+
+def _check_proxy(
+    configuration: Configuration, certificate: Certificate | None, lines: list[Line]
+) -> None:
+    """Say whether this is a proxy that may ask.
+
+    :raise Refusal: it is not.
+    """
+    for proxy in configuration.trusted_proxies:
+        if certificate is not None and is_proxy(proxy, certificate):
+            lines.append(Line("proxy", f"{proxy.name}, dialect {proxy.dialect}"))
+            lines.append(
+                Line("decision", "allowed to ask; explain the request that it would ask about")
+            )
+            return
+    raise NOT_A_PROXY
+
+
+def _sites(configuration: Configuration, loaded: parts.Parts) -> SiteRule:
+    own = configuration.listen[0].external_url
+    origin = web_origin(own.encode("ascii")) if own is not None else None
+    allowed = configuration.allowed_origins | ({origin} if origin else set())
+    return SiteRule(allowed, loaded.listeners[0].names_host)
 
 
 def _head(configuration: Configuration, question: Question) -> RequestHead:

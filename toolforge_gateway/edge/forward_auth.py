@@ -57,6 +57,19 @@ NOT_A_PROXY = Refusal(
 _OWN_PAGE = Decision("own-page")
 
 
+def is_asked(path: str) -> bool:
+    """Whether this path is for proxies that ask."""
+    return is_below(path, PREFIX)
+
+
+def is_proxy(proxy: TrustedProxy, certificate: Certificate) -> bool:
+    """Whether this is the certificate that the proxy is known by."""
+    return proxy.client is not None and (
+        (certificate.client_ca, certificate.subject.values("CN"))
+        == (proxy.client[0], proxy.client[1:])
+    )
+
+
 @attrs.frozen
 class Parties:
     """Who decides, the same as for forwarded requests."""
@@ -86,18 +99,13 @@ class ForwardAuth:
         seconds: Callable[[], float],
         http_date: Callable[[], bytes],
     ):
-        self._by_certificate = {proxy.client: proxy for proxy in proxies if proxy.client}
+        self._proxies = tuple(proxies)
         unix_proxies = [proxy for proxy in proxies if proxy.client is None]
         self._by_socket = unix_proxies[0] if unix and unix_proxies else None
         self._parties = parties
         self._seconds = seconds
         self._http_date = http_date
         self._known: dict[tuple[str, bytes | None, Address | None], Caller] = {}
-
-    @staticmethod
-    def is_asked(path: str) -> bool:
-        """Whether this path is for proxies that ask."""
-        return is_below(path, PREFIX)
 
     def forget(self) -> None:
         """The rules for certificates have changed: verify each anew."""
@@ -140,12 +148,9 @@ class ForwardAuth:
 
     def _proxy(self, caller: Caller) -> TrustedProxy:
         """:raise Refusal: nobody that we know."""
-        certificate = caller.certificate
-        if certificate is not None:
-            names = certificate.subject.values("CN")
-            if len(names) == 1:
-                proxy = self._by_certificate.get((certificate.client_ca, names[0]))
-                if proxy is not None:
+        if caller.certificate is not None:
+            for proxy in self._proxies:
+                if is_proxy(proxy, caller.certificate):
                     return proxy
         if self._by_socket is None or caller.address is not None:
             raise NOT_A_PROXY.with_traceback(None)
@@ -200,7 +205,7 @@ class ForwardAuth:
             return parties.gatekeeper.admit(
                 caller, identity, exchange, resource.route, asked, target
             )
-        if self.is_asked(target.path) or not parties.local.serves(target.path):
+        if is_asked(target.path) or not parties.local.serves(target.path):
             raise NOT_FOUND.with_traceback(None)
         if identity is None and parties.local.is_personal(target.path):
             known = parties.gatekeeper.recognize(caller, asked, target, None)

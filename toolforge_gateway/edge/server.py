@@ -22,7 +22,7 @@ from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.clearance import Clearance
 from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
-from toolforge_gateway.edge.forward_auth import ForwardAuth, Parties
+from toolforge_gateway.edge.forward_auth import ForwardAuth, Parties, is_asked
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.proxy_protocol import Address
@@ -232,7 +232,7 @@ class Server(ServerFactory):
         target = check_target(head.target)
         exchange.path = target.path
         resource = self._shared.routes.find(target.path)
-        if resource is None and self._auth.is_asked(target.path):
+        if resource is None and is_asked(target.path):
             return self._auth.decide(caller, exchange, head, target.path)
         if caller.certificate is not None and self._sites.refuses(head):
             raise CROSS_SITE.with_traceback(None)
