@@ -49,6 +49,7 @@ class Adapter:
     _resolved: Resolved = attrs.field(init=False)
     _placing: Placing = attrs.field(init=False)
     _shown_tags: dict[str, None] = attrs.Factory(dict)
+    _used: set[Place] | None = None
 
     def share(self) -> Share:
         """The share; worth nothing if the record has errors then."""
@@ -212,8 +213,10 @@ class Adapter:
         return {section: items for section, items in found.items() if items}
 
     def _is_used(self, path_item: str) -> bool:
-        at = ("components", "pathItems", path_item)
-        return any(link.target is not None and link.target[:3] == at for link in self.record.links)
+        """Whether anything leads into a path item of `components`; others were written out."""
+        if self._used is None:
+            self._used = {link.target[:3] for link in self.record.links if link.target is not None}
+        return ("components", "pathItems", path_item) in self._used
 
     def _fill_links(self) -> None:
         """Write every reference anew."""

@@ -37,14 +37,24 @@ class _Unknown(Exception):
     """It cannot be told."""
 
 
-def fits(value: Any, schema: Any, follow: Callable[[Any], Any]) -> bool | None:
+@attrs.define
+class Budget:
+    """Steps that judging may take in all: some small schemas take for ever."""
+
+    steps: int = 100_000
+
+
+def fits(
+    value: Any, schema: Any, follow: Callable[[Any], Any], budget: Budget | None = None
+) -> bool | None:
     """Whether a value is what a schema of 3.1 describes.
 
     :param follow: gives the schema that a reference stands for.
+    :param budget: shared by all that are to be judged together.
     :return: None: it cannot be told.
     """
     try:
-        return _Judge(follow).fits(value, schema, 0)
+        return _Judge(follow, budget or Budget()).fits(value, schema, 0)
     except (_Unknown, RecursionError, re.error):
         return None
 
@@ -52,8 +62,12 @@ def fits(value: Any, schema: Any, follow: Callable[[Any], Any]) -> bool | None:
 @attrs.frozen
 class _Judge:
     follow: Callable[[Any], Any]
+    budget: Budget
 
     def fits(self, value: Any, schema: Any, depth: int) -> bool:
+        self.budget.steps -= 1
+        if self.budget.steps < 0:
+            raise _Unknown
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, dict) or depth > _DEEPEST:
@@ -90,8 +104,12 @@ class _Judge:
         if isinstance(value, str):
             return _text(value, schema)
         if isinstance(value, list):
-            if schema.get("uniqueItems") and _repeats(value):
-                return False
+            if schema.get("uniqueItems"):
+                self.budget.steps -= len(value) ** 2
+                if self.budget.steps < 0:
+                    raise _Unknown
+                if _repeats(value):
+                    return False
             return _between(len(value), schema, "minItems", "maxItems")
         if isinstance(value, dict):
             return set(schema.get("required", ())) <= value.keys() and _between(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
 from toolforge_gateway.openapi import objects
-from toolforge_gateway.openapi.defaults import fits
+from toolforge_gateway.openapi.defaults import Budget, fits
 from toolforge_gateway.openapi.pointer import Place
 from toolforge_gateway.openapi.record import Operation, Record
 from toolforge_gateway.openapi.resolve import Resolved
+
+FAR = 500
+"""Schemas that are looked through for a property; one further away counts as described nowhere."""
 
 
 @attrs.frozen
@@ -58,10 +60,11 @@ class Mending:
             self.record.error(operation.at[:2], "has a name twice in its path", "rename one")
 
     def schemas(self) -> None:
-        follow = self.resolved.follow
+        """Defaults, required properties and discriminators."""
+        follow, budget = self.resolved.follow, Budget()
         for at, schema in self.record.defaults:
             default = schema["default"]
-            verdict = fits(default, schema, follow)
+            verdict = fits(default, schema, follow, budget)
             if isinstance(default, dict) and isinstance(default.get("$ref"), str):
                 verdict = None  # validators follow it as if it were a reference
             if verdict is not True:
@@ -71,8 +74,14 @@ class Mending:
         for tree in self.record.trees.values():
             if isinstance(tree, dict) and "allOf" in tree and "required" in tree:
                 self._require_inside(tree)
+        mapped: dict[int, set[Place | None]] = {}
+        for link in self.record.links:
+            if link.bare:
+                mapped.setdefault(id(link.holder), set()).add(link.target)
+        heirs = self._heirs()
         for at, schema in self.record.discriminators:
-            self._spell_out(at, schema)
+            known = mapped.get(id(schema["discriminator"].get("mapping")), set())
+            self._spell_out(schema, known, heirs.get(at, []))
 
     def _require_inside(self, schema: dict[str, Any]) -> None:
         """Ask for properties that are described nowhere near in a schema of its own.
@@ -93,7 +102,7 @@ class Mending:
         found: set[str] = set(schema.get("properties", ()))
         waiting = list(schema["allOf"])
         seen: set[int] = set()
-        while waiting:
+        while waiting and len(seen) < FAR:
             tree = self.resolved.follow(waiting.pop())
             if not isinstance(tree, dict) or id(tree) in seen:
                 continue
@@ -104,35 +113,32 @@ class Mending:
             waiting.extend(tree[word] for word in ("items", "not") if word in tree)
         return found
 
-    def _spell_out(self, at: Place, schema: dict[str, Any]) -> None:
-        """Write into a discriminator what follows from names of components, as these change."""
-        targets = {
-            link.target: link.holder
-            for link in self.record.links
-            if link.bare and link.holder is schema["discriminator"].get("mapping")
-        }
-        own: list[Any] = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
-        named: list[Place] = []
-        for each in own:
-            target = self._target_of(each)
-            if target is not None:
-                named.append(target)
-        if not own:
-            named += self._heirs(at)
-        for target in named:
-            if len(target) == 3 and target[1] == "schemas" and target not in targets:
-                mapping = schema["discriminator"].setdefault("mapping", {})
-                if target[2] not in mapping:
-                    link = self.record.link(mapping, target[2], target, "schema", target[2])
-                    link.target = target
+    def _spell_out(
+        self, schema: dict[str, Any], known: set[Place | None], heirs: list[Place]
+    ) -> None:
+        """Write into a discriminator what follows from names of components, as these change.
 
-    def _heirs(self, base: Place) -> Iterator[Place]:
-        """Component schemas that are the base and something more."""
+        :param known: what its mapping names.
+        :param heirs: the schemas that are this one and something more.
+        """
+        own = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+        for target in map(self._target_of, own) if own else heirs:
+            if target is None or target in known or target[:2] != ("components", "schemas"):
+                continue
+            mapping = schema["discriminator"].setdefault("mapping", {})
+            if len(target) == 3 and target[2] not in mapping:
+                link = self.record.link(mapping, target[2], target, "schema", target[2])
+                link.target = target
+
+    def _heirs(self) -> dict[Place, list[Place]]:
+        """By schema, the component schemas that have it in their `allOf`."""
+        found: dict[Place, list[Place]] = {}
         for name, schema in self.components.get("schemas", {}).items():
-            if isinstance(schema, dict):
-                for each in schema.get("allOf", ()):
-                    if self._target_of(each) == base:
-                        yield ("components", "schemas", name)
+            for each in schema.get("allOf", ()) if isinstance(schema, dict) else ():
+                base = self._target_of(each)
+                if base is not None:
+                    found.setdefault(base, []).append(("components", "schemas", name))
+        return found
 
     def _target_of(self, tree: Any) -> Place | None:
         link = self.resolved.link_of(tree)

@@ -29,13 +29,32 @@ def capitalised(api: str) -> str:
 
 
 @attrs.define
+class Taken:
+    """The names of one kind."""
+
+    exact: set[str] = attrs.Factory(set)
+    by_lower: dict[str, str] = attrs.Factory(dict)
+    """The first one of those that only differ in case."""
+
+    def add(self, name: str) -> None:
+        """Nobody else may have it."""
+        self.exact.add(name)
+        self.by_lower.setdefault(name.lower(), name)
+
+
+def _ours() -> dict[str, Taken]:
+    schemes = Taken()
+    schemes.add(CERTIFICATE)
+    schemes.add(TOKEN)
+    return {"securitySchemes": schemes}
+
+
+@attrs.define
 class Names:
     """The names of all APIs so far."""
 
-    taken: dict[str, dict[str, str]] = attrs.Factory(
-        lambda: {"securitySchemes": {name.lower(): name for name in (CERTIFICATE, TOKEN)}}
-    )
-    """Kind to the names of that kind, by lower case."""
+    taken: dict[str, Taken] = attrs.Factory(_ours)
+    """By kind."""
 
     def of(self, api: str, warn: Warn) -> PartNames:
         """For one part: nothing is taken before `keep`."""
@@ -49,12 +68,15 @@ class PartNames:
     api: str
     names: Names
     warn: Warn
-    own: dict[str, dict[str, str]] = attrs.Factory(dict)
+    own: dict[str, Taken] = attrs.Factory(dict)
+    _numbers: dict[tuple[str, str], int] = attrs.Factory(dict)
 
     def keep(self) -> None:
         """The part is good: later ones must do without these names."""
-        for kind, names in self.own.items():
-            self.names.taken.setdefault(kind, {}).update(names)
+        for kind, own in self.own.items():
+            taken = self.names.taken.setdefault(kind, Taken())
+            for name in own.exact:
+                taken.add(name)
 
     def component(self, section: str, name: str, at: Place) -> str:
         """`Build` of builds is `BuildsBuild`."""
@@ -85,18 +107,22 @@ class PartNames:
         return self.api if name is None else f"{self.api}: {name}"
 
     def _take(self, kind: str, wanted: str, at: Place) -> str:
-        theirs = self.names.taken.get(kind, {})
-        own = self.own.setdefault(kind, {})
+        theirs = self.names.taken.get(kind) or Taken()
+        own = self.own.setdefault(kind, Taken())
         lower = wanted.lower()
-        other = own.get(lower) or theirs.get(lower)
-        if other is None:
-            own[lower] = wanted
-            return wanted
-        exact = set(theirs.values()) | set(own.values())
-        name, number = wanted, 1
-        while name in exact:
-            number += 1
-            name = f"{wanted}_{number}"
+        other = own.by_lower.get(lower) or theirs.by_lower.get(lower)
+        name = wanted
+        if other is not None:
+            number = self._numbers.get((kind, wanted), 1)
+            while name in own.exact or name in theirs.exact:
+                number += 1
+                name = f"{wanted}_{number}"
+            self._numbers[kind, wanted] = number
+            self._tell(wanted, name, other, at)
+        own.add(name)
+        return name
+
+    def _tell(self, wanted: str, name: str, other: str, at: Place) -> None:
         if name != wanted:
             self.warn(at, f"would be a second {wanted}; it is {name}", "choose another name")
         else:
@@ -105,6 +131,3 @@ class PartNames:
                 f"is {wanted}, which only differs in case from {other}",
                 "choose another name: some client generators make one file of both",
             )
-        # Beside another of the same letters: under a key that no lower case is like.
-        own[name if name.lower() in own else name.lower()] = name
-        return name

@@ -43,6 +43,7 @@ class Placing:
     resolved: Resolved
     places: dict[Place, Place] = attrs.Factory(dict)
     """Places of the source that are somewhere else in the result."""
+    _referred: set[Place] | None = None
 
     def all(self) -> list[Placed]:
         """Where the operations of `paths` go; those that nobody can use go nowhere."""
@@ -125,13 +126,14 @@ class Placing:
         return None
 
     def _is_referred_to(self, operation: Operation) -> bool:
-        size = len(operation.at)
-        return any(
-            link.target is not None
-            and link.target[:size] == operation.at
-            and link.at[:size] != operation.at
-            for link in self.record.links
-        )
+        """Whether anything outside of it leads into it."""
+        if self._referred is None:
+            self._referred = {
+                link.target[:3]
+                for link in self.record.links
+                if link.target is not None and link.target[:3] != link.at[:3]
+            }
+        return operation.at in self._referred
 
     def paths(self, placed: list[Placed]) -> dict[str, dict[str, Any]]:
         """The path items of the result, each with the operations that go there."""

@@ -10,6 +10,9 @@ from toolforge_gateway.openapi.grammar import COMPONENT_NAME
 from toolforge_gateway.openapi.pointer import Nowhere, Place, look_up
 from toolforge_gateway.openapi.record import Link, Record, article
 
+LONGEST_CHAIN = 30
+"""References that lead to references, one after the other."""
+
 
 @attrs.define
 class Resolved:
@@ -28,7 +31,7 @@ class Resolved:
 
     def follow(self, tree: Any) -> Any:
         """What an object stands for: itself unless it is a reference."""
-        for _ in range(_LONGEST_CHAIN):
+        for _ in range(LONGEST_CHAIN):
             link = self._by_holder.get(id(tree))
             if link is None or link.target is None:
                 return tree
@@ -36,19 +39,13 @@ class Resolved:
         return tree
 
     def goes_round(self, link: Link) -> bool:
-        """Whether following a reference leads to itself, or never ends."""
-        seen = {id(link.holder)}
+        """Whether following a reference leads through too many others, or never ends."""
         at: Link | None = link
-        while at is not None and at.target is not None:
-            tree = self.record.trees.get(at.target)
-            if id(tree) in seen:
-                return True
-            seen.add(id(tree))
-            at = self._by_holder.get(id(tree))
-        return False
-
-
-_LONGEST_CHAIN = 1000
+        for _ in range(LONGEST_CHAIN):
+            if at is None or at.target is None:
+                return False
+            at = self._by_holder.get(id(self.record.trees.get(at.target)))
+        return True
 
 
 def resolve(record: Record) -> Resolved:
@@ -63,7 +60,11 @@ def resolve(record: Record) -> Resolved:
     resolved = Resolved(record)
     for link in record.links:
         if link.key == "$ref" and not link.bare and resolved.goes_round(link):
-            record.error(link.at, "goes round in a circle", "write what it stands for")
+            record.error(
+                link.at,
+                "goes round in a circle, or through too many others",
+                "write what it stands for",
+            )
     return resolved
 
 
