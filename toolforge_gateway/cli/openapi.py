@@ -18,12 +18,12 @@ from toolforge_gateway import config, parts
 from toolforge_gateway._version import __version__
 from toolforge_gateway.aggregate import settings_of, sources_of
 from toolforge_gateway.errors import GatewayError
-from toolforge_gateway.openapi.assemble import as_yaml
 from toolforge_gateway.openapi.fetch import CannotFetch, Fetched, Source, fetch
 from toolforge_gateway.openapi.grammar import METHODS
 from toolforge_gateway.openapi.merge import merge
 from toolforge_gateway.openapi.part import Finding, Merged, Part, Settings
 from toolforge_gateway.openapi.read import Unreadable, read
+from toolforge_gateway.openapi.write import as_yaml
 
 
 class Unusable(GatewayError):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import attrs
-import yaml
 from twisted.logger import Logger
 
 from toolforge_gateway.openapi.fetch import Fetched, Source
 from toolforge_gateway.openapi.merge import merge
 from toolforge_gateway.openapi.part import Finding, Merged, Part, Settings
 from toolforge_gateway.openapi.read import Unreadable, read
+from toolforge_gateway.openapi.write import as_json, as_yaml
 
 log = Logger()
 T = TypeVar("T")
@@ -231,46 +229,3 @@ def _rfc3339(seconds: float) -> str:
 def _short(sentence: str) -> str:
     line = "".join(c if c.isprintable() else " " for c in sentence)
     return line if len(line) <= LONGEST_ERROR else line[: LONGEST_ERROR - 1] + "…"
-
-
-def as_json(document: Mapping[str, Any]) -> bytes:
-    """A document as it is served."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8") + b"\n"
-
-
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_NUMBERLIKE = re.compile(r"[-+.]?[0-9]")
-
-
-class _Writer(_Dumper):  # type: ignore[misc]
-    """YAML that reads the same under 1.1 and 1.2: no anchors, and no text that looks like a
-    number in one of them (`1e3`, `0o10`, `12:30`)."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def _text(writer: Any, text: str) -> Any:
-    style = "'" if _NUMBERLIKE.match(text) else None
-    return writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Writer.add_representer(str, _text)
-
-
-def as_yaml(document: Mapping[str, Any]) -> bytes:
-    """The same in YAML."""
-    try:
-        written: bytes = yaml.dump(
-            document,
-            Dumper=_Writer,
-            sort_keys=False,
-            allow_unicode=True,
-            encoding="utf-8",
-            width=100,
-        )
-    except _TREES:
-        # It takes more of the stack than JSON does, which is YAML too (YAML 1.2 section 1.2).
-        return as_json(document)
-    return written
