@@ -129,9 +129,9 @@ class Overview:
         found = []
         for backend in self._configuration.backends:
             document = documents.get(backend.path)
-            title = version = note = None
+            title = version = note = documented_as = None
             if document is not None:
-                title, version = document.title, document.version
+                title, version, documented_as = document.title, document.version, document.api
                 note = f"{document.api} {document.error}" if document.error else None
             found.append(
                 Api(
@@ -139,6 +139,7 @@ class Overview:
                     title=title or backend.api or backend.name,
                     version=version,
                     state=states[backend.name].state.value,
+                    documented_as=documented_as,
                     note=note,
                 )
             )

@@ -19,7 +19,7 @@ NOBODY = Guest("anonymous", "", None, None)
 class HomeTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A page with one API, for nobody."""
-        self.apis = [Api("/jobs", "Jobs API", "1.2", "up")]
+        self.apis = [Api("/jobs", "Jobs API", "1.2", "up", "jobs")]
         self.guest = NOBODY
         frame = Frame(Assets("/docs/assets", refuse))
         self.page = HomePage(
@@ -68,6 +68,18 @@ class HomeTests(SynchronousTestCase):
         self.assertIn("no client certificate", html)
         self.assertIn("--cert", html)
         self.assertNotIn("notice", html)
+
+    def test_here(self) -> None:
+        """The line to copy has the name by which the visitor has found us, if it is a name."""
+        for host, shown in [
+            (b"api.example.org:8443", "https://api.example.org:8443/whoami"),
+            (b"[::1]:8443", "https://[::1]:8443/whoami"),
+            (b"x' ; rm -rf ~ #", "https://\u2026/whoami"),
+            (b"<script>", "https://\u2026/whoami"),
+            (b"", "https://\u2026/whoami"),
+        ]:
+            html = self.page.render(asking(accept=b"text/html", host=host)).decode()
+            self.assertIn(shown, html)
 
     def test_tool(self) -> None:
         """A tool sees its name, its kind and how long its certificate is good for."""
@@ -120,10 +132,19 @@ class HomeTests(SynchronousTestCase):
         self.apis = []
         self.assertIn("None so far.", self.html())
 
+    def test_documented(self) -> None:
+        """An API leads to its documentation, where it has one; where none has, nothing leads to
+        a document that is not there."""
+        self.assertIn('<a href="/docs?api=jobs"><bdi>Jobs API</bdi></a>', self.html())
+        self.assertIn('<a href="/openapi.json">OpenAPI document</a>: ', self.html())
+        self.apis = [Api("/jobs", "Jobs API", None, "up")]
+        self.assertNotIn("/docs?", self.html())
+        self.assertNotIn('<a href="/openapi.json">OpenAPI document</a>: ', self.html())
+
     def test_hostile(self) -> None:
         """Whatever a document or a certificate says is text; and text that runs from right to
         left turns nothing else round."""
-        self.apis = [Api("/jobs", EVIL + "\u202e", EVIL, EVIL, EVIL)]
+        self.apis = [Api("/jobs", EVIL + "\u202e", EVIL, EVIL, EVIL, EVIL)]
         self.guest = Guest("tool", EVIL, f'CN="{EVIL}\u202e', NOW + DAY)
         html = self.html()
         self.assertNotIn("<script", html)

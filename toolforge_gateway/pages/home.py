@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 from twisted.web.resource import Resource
@@ -27,6 +29,8 @@ TEXT, HTML = "text/plain", "text/html"
 SOON = 30
 """Days before its end from which a certificate's owner is warned."""
 _DAY = 86400
+_HERE = "\u2026"
+_AUTHORITY = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 
 
 @attrs.frozen
@@ -38,6 +42,8 @@ class Api:
     title: str
     version: str | None
     state: str
+    documented_as: str | None = None
+    """What `/docs` and `/openapi.json` call it; None: they do not have it."""
     note: str | None = None
     """What else there is to say of it; a sentence."""
 
@@ -93,11 +99,16 @@ class HomePage(Resource):
             return refuse_to_change(request, self._refuse)
         if preferred(request.getHeader(b"accept"), (TEXT, HTML)) == TEXT:
             return self._plain(request)
-        return send(request, self.page(self._guest(request)), NO_STORE, negotiated=True)
+        return send(
+            request, self.page(self._guest(request), _here(request)), NO_STORE, negotiated=True
+        )
 
-    def page(self, guest: Guest) -> Content:
-        """The page for people."""
-        now = self._now()
+    def page(self, guest: Guest, here: str = _HERE) -> Content:
+        """The page for people.
+
+        :param here: the authority that the visitor knows us by.
+        """
+        now, apis = self._now(), self._apis()
         return self._frame.page(
             "Toolforge API",
             tags.h1("Toolforge API"),
@@ -107,9 +118,9 @@ class HomePage(Resource):
                 class_="lead",
             ),
             _warning(guest, now),
-            _apis(self._apis(), now),
-            _you(guest, now),
-            _places(),
+            _apis(apis, now),
+            _you(guest, here, now),
+            _places(any(each.documented_as is not None for each in apis)),
             here="/",
             styles=("home.css",),
         )
@@ -163,8 +174,11 @@ def _apis(apis: Sequence[Api], now: float) -> Tag:
 
 
 def _api(api: Api, now: float) -> Tag:
+    title: Tag = bdi(api.title)
+    if api.documented_as is not None:
+        title = tags.a(title, href=f"/docs?{urlencode({'api': api.documented_as})}")
     return tags.li(
-        tags.h3(bdi(api.title), " ", shown("state", api.state, now)),
+        tags.h3(title, " ", shown("state", api.state, now)),
         tags.p(
             tags.code(f"{api.path}/"),
             [" ", tags.span("version ", bdi(api.version), class_="quiet")] if api.version else "",
@@ -174,10 +188,16 @@ def _api(api: Api, now: float) -> Tag:
     )
 
 
-def _you(guest: Guest, now: float) -> Tag:
+def _here(request: Any) -> str:
+    """The authority that the visitor knows us by, where it is one and nothing else."""
+    host = (request.getHeader(b"host") or b"").decode("latin-1")
+    return host if _AUTHORITY.fullmatch(host) else _HERE
+
+
+def _you(guest: Guest, here: str, now: float) -> Tag:
     return tags.section(
         tags.h2("You", id="you"),
-        _someone(guest, now) if guest.subject is not None else _nobody(),
+        _someone(guest, now) if guest.subject is not None else _nobody(here),
         **{"aria-labelledby": "you"},
     )
 
@@ -216,7 +236,7 @@ def _someone(guest: Guest, now: float) -> list[Tag]:
     ]
 
 
-def _nobody() -> list[Tag]:
+def _nobody(here: str) -> list[Tag]:
     return [
         tags.p(
             "Your browser has shown no client certificate, and that is fine for reading here."
@@ -227,7 +247,7 @@ def _nobody() -> list[Tag]:
             tags.code(
                 "become mytool\n"
                 "curl --cert ~/.toolskube/client.crt --key ~/.toolskube/client.key \\\n"
-                "    https://\u2026/whoami"
+                f"    https://{here}/whoami"
             ),
             tabindex="0",
         ),
@@ -239,12 +259,14 @@ def _nobody() -> list[Tag]:
     ]
 
 
-def _places() -> Tag:
-    places = (
-        ("/docs", "Documentation", "every operation of every API, with lines to copy"),
-        ("/openapi.json", "OpenAPI document", "the same for programs and client generators"),
-        ("/status", "Status", "how the APIs are doing"),
-    )
+def _places(documented: bool) -> Tag:
+    places = [("/status", "Status", "how the APIs are doing")]
+    if documented:
+        places = [
+            ("/docs", "Documentation", "every operation of every API, with lines to copy"),
+            ("/openapi.json", "OpenAPI document", "the same for programs and client generators"),
+            *places,
+        ]
     return tags.section(
         tags.h2("From here", id="places"),
         tags.ul([tags.li(tags.a(name, href=path), f": {what}") for path, name, what in places]),
