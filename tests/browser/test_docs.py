@@ -30,15 +30,17 @@ def arrive(page: Any, address: str = "/docs", found: JSON | None = None) -> None
 def shown(page: Any) -> list[str]:
     """The operations that are to be seen, by name."""
     found: list[str] = page.eval_on_selector_all(
-        ".operation", "all => all.filter(each => each.checkVisibility()).map(each => each.id)"
+        ".operation",
+        "all => all.filter(each => each.checkVisibility()).map(each => each.dataset.operation)",
     )
     return found
 
 
 def unfold(page: Any, name: str) -> Any:
     """Unfold an operation; gives its element."""
-    page.locator(f"#{name} h3 button").click()
-    return page.locator(f"#{name}")
+    place = page.locator(f"[data-operation={name}]")
+    place.locator("h3 button").click()
+    return place
 
 
 class Reading(CoroutineCase, PageTest):
@@ -162,6 +164,34 @@ class Reading(CoroutineCase, PageTest):
                     details.click()
 
             await self.look(look)
+
+    async def test_odd_names(self) -> None:
+        """Names that mean something to a page or to JavaScript are names like any other."""
+
+        def look(page: Any) -> None:
+            found = document()
+            job = found["paths"]["/jobs/v1/tool/{toolname}/jobs/"]
+            job["get"]["operationId"] = "search"
+            job["post"]["operationId"] = "a b'\"<c>"
+            job["post"]["requestBody"]["content"]["application/json"] = {
+                "schema": {
+                    "properties": {
+                        "__proto__": {"type": "string", "format": "constructor"},
+                        "toString": {"type": "string"},
+                    }
+                }
+            }
+            found["paths"]["/constructor/x"] = {"get": {"operationId": "toString"}}
+            arrive(page, "/docs#a%20b'%22%3Cc%3E", found)
+            text = page.locator(".panel:visible").inner_text()
+            self.assertIn('"toString": "string"', page.locator("textarea").input_value())
+            self.assertIn("Schema: object", text)
+            page.keyboard.press("/")
+            page.keyboard.type("search")
+            self.assertEqual(shown(page), ["search"])
+            self.assertEqual(page.evaluate("document.querySelectorAll('#search').length"), 1)
+
+        await self.look(look)
 
     async def test_large(self) -> None:
         """A thousand operations are there at once, and a search among them is no wait."""
@@ -287,9 +317,9 @@ class Finding(CoroutineCase, PageTest):
 
         def look(page: Any) -> None:
             arrive(page, "/docs#showJob")
-            self.assertTrue(page.locator("#showJob .panel").is_visible())
-            page.locator("#showJob h3 button").click()
-            self.assertFalse(page.locator("#showJob .panel").is_visible())
+            self.assertTrue(page.locator("[data-operation=showJob] .panel").is_visible())
+            page.locator("[data-operation=showJob] h3 button").click()
+            self.assertFalse(page.locator("[data-operation=showJob] .panel").is_visible())
             self.assertTrue(page.url.endswith("/docs"))
             page.goto("/docs?api=no&q=#%E0%A4%A")
             self.assertEqual(len(shown(page)), 14)
@@ -316,19 +346,20 @@ class Finding(CoroutineCase, PageTest):
                 if page.evaluate(f"{active}.hasAttribute('aria-expanded')"):
                     break
             press("Enter")
-            self.assertTrue(page.locator("#showJob .panel").is_visible())
+            self.assertTrue(page.locator("[data-operation=showJob] .panel").is_visible())
+            lines = page.locator("[data-operation=showJob] pre")
             press("Tab")
             page.keyboard.type("my-tool-2")
             for _ in range(2):
                 press("Tab")
             self.assertEqual(page.evaluate(f"{active}.getAttribute('role')"), "tab")
             press("ArrowRight")
-            self.assertIn("requests.get", page.locator("#showJob pre").inner_text())
-            self.assertIn("my-tool-2", page.locator("#showJob pre").inner_text())
+            self.assertIn("requests.get", lines.inner_text())
+            self.assertIn("my-tool-2", lines.inner_text())
             press("End")
-            self.assertIn("toolforge jobs show", page.locator("#showJob pre").inner_text())
+            self.assertIn("toolforge jobs show", lines.inner_text())
             press("ArrowRight")
-            self.assertIn("curl", page.locator("#showJob pre").inner_text())
+            self.assertIn("curl", lines.inner_text())
 
         await self.look(look)
 
@@ -344,8 +375,8 @@ class Looks(CoroutineCase, PageTest):
             for name in ("startBuild", "oldBuild", "createJob", "followLog"):
                 unfold(page, name)
             page.get_by_text("For the command lines").click()
-            page.locator("#createJob").get_by_text("Schema: JobsJob").click()
-            page.locator("#createJob .answers summary").first.click()
+            page.locator("[data-operation=createJob]").get_by_text("Schema: JobsJob").click()
+            page.locator("[data-operation=createJob] .answers summary").first.click()
             return accessibility(page)
 
         for options in ({}, {"dark": True}, {"narrow": True}):

@@ -200,7 +200,8 @@ class Entry {
     this.#make = () => operationView(api, shown, settings);
     this.element = h(
       "article.operation",
-      { id: shown.id, "data-deprecated": shown.deprecated },
+      // No id: the names are others', and the page has ids of its own.
+      { "data-operation": shown.id, "data-deprecated": shown.deprecated },
       h("h3", {}, this.#button),
       this.#panel,
     );

@@ -196,7 +196,7 @@ function scalar(type, schema) {
     uri: "https://example.org/",
     uuid: "00000000-0000-4000-8000-000000000000",
   };
-  return formats[schema.format] ?? "string";
+  return Object.hasOwn(formats, schema.format) ? formats[schema.format] : "string";
 }
 
 /** The types that a schema names, as a list. */

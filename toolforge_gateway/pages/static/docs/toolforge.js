@@ -102,7 +102,7 @@ function run(body) {
     else if (key === "publish" && value === true) words.push("--publish");
     else if (key === "filelog") words.push(value ? "--filelog" : "--no-filelog");
     else if (key === "continuous" || key === "publish") continue;
-    else if (key in RUN && typeof value !== "object") words.push(`${RUN[key]}=${value}`);
+    else if (Object.hasOwn(RUN, key) && typeof value !== "object") words.push(`${RUN[key]}=${value}`);
     else return null;
   }
   if (body.job_type === "continuous" && !words.includes("--continuous")) words.push("--continuous");
@@ -143,10 +143,9 @@ function configure(body) {
 function deploy(query) {
   const words = ["components", "deployment", "create"];
   for (const [name, value] of query) {
-    const option = { "force-build": "--force-build", "force-run": "--force-run" }[name];
     // A deploy token is for those who cannot use the command line.
-    if (!option) return null;
-    if (value === "true") words.push(option);
+    if (name !== "force-build" && name !== "force-run") return null;
+    if (value === "true") words.push(`--${name}`);
   }
   return words;
 }
