@@ -155,6 +155,14 @@ class IAnswer(Interface):
         """Everything given so far goes out now: called once per segment that
         was read, so that what arrived together leaves together."""
 
+    def pour(transport, most):
+        """Bytes of the body that have come and not been delivered go straight
+        from a transport to the client, where nothing has to be done with them
+        on the way; after `flush`.  See `ISecureTransport.pour`.
+
+        :return: how many did; those are not given by `data`.
+        """
+
     def end():
         """The body is complete; flushes."""
 
@@ -184,6 +192,14 @@ class IForward(Interface):
 
     def flush():
         """Everything given so far goes out now."""
+
+    def pour(transport, most):
+        """Bytes of the body that have come and not been delivered go straight
+        from a transport to the backend, where nothing has to be done with them
+        on the way; after `flush`.  See `ISecureTransport.pour`.
+
+        :return: how many did; those are not given by `data`.
+        """
 
     def end():
         """The request body is complete; flushes."""

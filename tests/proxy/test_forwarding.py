@@ -29,6 +29,8 @@ class Caller:
 
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.pours = 0
+        """Bytes that come, and go straight to it, when it is asked."""
 
     def informational(self, head):
         self.told.append(head.status)
@@ -41,6 +43,13 @@ class Caller:
 
     def data(self, payload):
         self.told.append(payload)
+
+    def pour(self, transport, most):
+        poured = min(self.pours, most)
+        if poured:
+            self.told.append(("poured", transport, poured))
+        self.pours -= poured
+        return poured
 
     def flush(self):
         """Not written down: it changes when bytes go, not which."""
@@ -64,6 +73,8 @@ class Caller:
 class Connection:
     """A connection to a backend, as far as a forwarding uses it."""
 
+    transport = "the transport"
+
     def __init__(self) -> None:
         self.written = b""
         self.reading = True
@@ -72,6 +83,10 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         self.written += data
+
+    def pour(self, transport, most: int) -> int:
+        self.written += b"<%d poured>" % most
+        return most
 
     def read_on(self, wanted: bool) -> None:
         self.reading = wanted
@@ -267,3 +282,57 @@ class ForwardingTests(SynchronousTestCase):
         waiting.dialled(late)
         self.assertEqual(late.ended, "aborted")
         self.assertEqual(self.caller.told, [])
+
+    def test_answer_is_poured(self) -> None:
+        """What goes straight to the caller counts, and the end is seen as always: never is more
+        asked for than comes before the last byte."""
+        forwarding = self.forward()
+        self.caller.pours = 1000
+        forwarding.received(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab")
+        self.assertEqual(self.caller.told[1:], [b"ab", ("poured", "the transport", 7)])
+        self.caller.told.clear()
+        forwarding.received(b"c")
+        self.assertEqual(self.caller.told, [b"c", "end"])
+        self.assertEqual(self.pool.back, [self.connection])
+
+    def test_poured_answer_that_breaks_off(self) -> None:
+        """A body of which most was poured and the last byte is missing does not look whole."""
+        forwarding = self.forward()
+        self.caller.pours = 1000
+        forwarding.received(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab")
+        self.caller.told.clear()
+        forwarding.lost(Failure(ConnectionDone()))
+        self.assertEqual(self.caller.told, ["cut"])
+
+    def test_framed_answers_are_not_poured(self) -> None:
+        """An answer that is taken out of its framing, or whose length nobody knows, comes piece by
+        piece."""
+        for framing in (b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", b"\r\nab"):
+            forwarding = self.forward()
+            self.caller.pours = 1000
+            forwarding.received(b"HTTP/1.1 200 OK\r\n" + framing)
+            forwarding.received(b"cd")
+            self.assertNotIn("poured", str(self.caller.told))
+
+    def test_request_is_poured(self) -> None:
+        """A request body goes straight to the backend once it is there and nothing waits before it,
+        and neither before nor after."""
+        forwarding = self.forward(Framing.LENGTH, kept=False)
+        self.assertEqual(forwarding.pour("client", 100), 0)
+        forwarding.dialled(self.connection)
+        forwarding.data(b"abc")
+        self.assertEqual(forwarding.pour("client", 100), 0)
+        forwarding.connected(self.connection)
+        self.assertEqual(forwarding.pour("client", 100), 100)
+        self.assertTrue(self.connection.written.endswith(b"abc<100 poured>"))
+        forwarding.data(b"d")
+        self.assertEqual(forwarding.pour("client", 100), 0)
+        forwarding.flush()
+        self.assertEqual(forwarding.pour("client", 100), 100)
+        forwarding.abort()
+        self.assertEqual(forwarding.pour("client", 100), 0)
+
+    def test_chunked_request_is_not_poured(self) -> None:
+        """What has to be framed on its way is not poured."""
+        forwarding = self.forward(Framing.CHUNKED)
+        self.assertEqual(forwarding.pour("client", 100), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet import reactor
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import deferLater
 
 from tests.relay.ends import silent
@@ -74,6 +75,43 @@ class Uploads(Stage):
             else:
                 received = await upstream.until(b"\r\n0\r\n\r\n")
                 self.assertEqual(unchunked(received.partition(b"\r\n\r\n")[2]), body)
+
+    async def test_large_and_the_next(self):
+        """A request that a client sends straight behind a large body is not taken for a part of
+        it, and what the log counts is the body."""
+        body = numbered(MEGABYTE)
+        length = b"Content-Length: %d\r\n\r\n" % len(body)
+        client = await self.client()
+        client.send(POST + length + body + GET)
+        upstream = await self.backend.connection()
+        await upstream.until(lambda: upstream.received.endswith(body))
+        upstream.take()
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await upstream.until(b"\r\n\r\n")
+        self.assertTrue(upstream.received.startswith(b"GET "), upstream.received[:100])
+        self.assertEqual(self.log()[0]["bytes_in"], len(body))
+
+    async def test_cut(self):
+        """A large upload that breaks off does not look whole to the backend, and the log counts
+        what has come."""
+        for end in ("loseConnection", "abortConnection"):
+            client = await self.client()
+            client.send(POST + b"Content-Length: 2000000\r\n\r\n" + numbered(MEGABYTE))
+            upstream = await self.backend.connection(len(self.backend.connections) + 1)
+            await upstream.until(lambda at=upstream: at.total > MEGABYTE)
+            getattr(client.transport, end)()
+            received = await upstream.closed()
+            self.assertEqual(received.partition(b"\r\n\r\n")[2], numbered(MEGABYTE))
+            self.assertEqual(self.log()[-1]["bytes_in"], MEGABYTE)
+            self.assertEqual(self.log()[-1]["reason"], "client-left")
+
+    async def test_backend_leaves(self):
+        """A backend that leaves in the middle of a large upload is answered for at once."""
+        client, upstream = await self.exchange(POST + b"Content-Length: 2000000\r\n\r\n")
+        client.send(numbered(MEGABYTE))
+        await upstream.until(lambda: upstream.total > MEGABYTE)
+        upstream.transport.abortConnection()
+        self.assertEqual(refused(await client.until(b"}\n"))[0], 502)
 
     async def test_back_pressure(self):
         """A backend that does not read holds the client up, instead of filling memory."""
@@ -214,6 +252,49 @@ class Downloads(Stage):
             received = await client.until(answer)
             self.assertTrue(received.endswith(answer))
 
+    async def test_large(self):
+        """Many megabytes arrive whole and in order, in either framing, and the connection is good
+        for the next request."""
+        body = numbered(4 * MEGABYTE)
+        for framing, sent in (
+            (b"Content-Length: %d" % len(body), body),
+            (b"Transfer-Encoding: chunked", encode_chunk(body) + b"0\r\n\r\n"),
+        ):
+            client, upstream = await self.exchange()
+            upstream.send(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n" + sent)
+            if framing.startswith(b"C"):
+                received = await client.until(lambda at=client: at.received.endswith(body[-9:]))
+                received = received.partition(b"\r\n\r\n")[2]
+            else:
+                received = await client.until(b"\r\n0\r\n\r\n")
+                received = unchunked(received.partition(b"\r\n\r\n")[2])
+            self.assertTrue(received == body)
+            self.assertEqual(self.log()[-1]["bytes_out"], len(body))
+            self.assertTrue(self.log()[-1]["complete"])
+            client.take()
+            upstream.take()
+            client.send(GET)
+            await upstream.until(b"\r\n\r\n")
+            upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            await client.until(b"\r\n\r\nok")
+            client.transport.abortConnection()
+            upstream.transport.abortConnection()
+            await upstream.closed()
+
+    async def test_large_cut(self):
+        """The same far into a large body; what has come has arrived."""
+        for end in ("loseConnection", "abortConnection"):
+            client, upstream = await self.exchange()
+            upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n")
+            upstream.send(numbered(MEGABYTE))
+            await client.until(lambda at=client: at.total > MEGABYTE)
+            getattr(upstream.transport, end)()
+            received = await client.closed()
+            self.assertTrue(client.lost.check(ConnectionLost), client.lost)
+            self.assertTrue(received.partition(b"\r\n\r\n")[2] == numbered(MEGABYTE))
+            self.assertFalse(self.log()[-1]["complete"])
+            self.assertEqual(self.log()[-1]["bytes_out"], MEGABYTE)
+
     async def test_back_pressure(self):
         """A client that does not read holds the backend up, instead of filling memory."""
         client, upstream = await self.exchange()
@@ -255,6 +336,11 @@ class Downloads(Stage):
         client.transport.abortConnection()
         await upstream.closed()
         self.assertEqual((self.log()[0]["status"], self.log()[0]["reason"]), (0, "client-left"))
+
+
+def numbered(size: int) -> bytes:
+    """Bytes of which no two places look alike."""
+    return b"".join(b"%08d" % number for number in range(size // 8))
 
 
 def unchunked(body: bytes) -> bytes:

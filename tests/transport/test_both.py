@@ -26,6 +26,7 @@ from toolforge_gateway.tls.files import Findings, read_authorities, read_key_pai
 from toolforge_gateway.tls.options import GatewayCertificateOptions
 from toolforge_gateway.transport.choice import Transports
 from toolforge_gateway.transport.direct import DirectTLS
+from toolforge_gateway.transport.dispatch import WRITE
 from toolforge_gateway.transport.interfaces import ISecureTransport
 from toolforge_gateway.transport.portable import PortableTLS
 
@@ -72,6 +73,43 @@ class ClientCreator:
         context.load_verify_locations(str(pki() / "server-ca.crt"))
         context.set_verify(SSL.VERIFY_PEER)
         return SSL.Connection(context, socket)
+
+
+class Pouring:
+    """client -> sender, sink -> end: what the sender gets goes into the sink's transport.
+
+    :param size: how much may be poured.
+    """
+
+    def __init__(self, client: End, sender: Above, sink: Above, end: End, size: int):
+        self.client, self.sender, self.sink, self.end = client, sender, sink, end
+        self.poured = self.delivered = 0
+        self._left = size
+        sender.dataReceived = self._data
+        sink.transport.registerProducer(sink, True)
+        sink.pauseProducing = self._pause
+        sink.resumeProducing = self._resume
+
+    def _data(self, data: bytes) -> None:
+        self.delivered += len(data)
+        self.sink.transport.write(data)
+        poured = self.sender.transport.pour(self.sink.transport, self._left)
+        self._left -= poured
+        self.poured += poured
+        self.sender._look()
+
+    def _pause(self) -> None:
+        self.sink.full += 1
+        self.sender.transport.pauseProducing()
+
+    def _resume(self) -> None:
+        self.sink.room += 1
+        self.sender.transport.resumeProducing()
+
+
+def numbered(size: int, name: bytes = b"") -> bytes:
+    """Bytes of which no two places look alike."""
+    return b"".join(b"%b%08d" % (name, number) for number in range(size // 8))[:size]
 
 
 def turn() -> Deferred:
@@ -198,6 +236,136 @@ class Both:
             if above.total == 100_005:
                 return
         self.fail(f"only {above.total} bytes have come")
+
+    async def pouring(self, size: int = 1 << 40) -> Pouring:
+        """A pair that pours into another one as much as may be."""
+        _, receiver = await self.pair()
+        _, sender = await self.pair()
+        return Pouring(self.clients[-1], sender, receiver, self.clients[-2], size)
+
+    async def test_pour(self):
+        """Everything arrives, in order, whichever way it goes."""
+        pouring = await self.pouring()
+        body = numbered(4 * MEGABYTE)
+        pouring.client.send(body)
+        await pouring.end.until(lambda: pouring.end.total == len(body))
+        self.assertEqual(pouring.end.received, body)
+        self.assertEqual(pouring.delivered + pouring.poured, len(body))
+        self.assertEqual(pouring.poured > len(body) // 2, self.direct)
+
+    async def test_pour_most(self):
+        """Never is more poured than may be."""
+        pouring = await self.pouring(size=300_000)
+        body = numbered(MEGABYTE)
+        pouring.client.send(body)
+        await pouring.end.until(lambda: pouring.end.total == len(body))
+        self.assertEqual(pouring.end.received, body)
+        self.assertLessEqual(pouring.poured, 300_000)
+        self.assertEqual(pouring.poured > 0, self.direct)
+
+    async def test_pour_small(self):
+        """What comes in small pieces is delivered."""
+        pouring = await self.pouring()
+        for number in range(100):
+            pouring.client.send(b"%04d" % number)
+            await pouring.end.until(b"%04d" % number)
+        self.assertEqual(pouring.poured, 0)
+
+    async def test_pour_into_a_full_one(self):
+        """A peer that does not read stops who sends to it; when it reads again it gets all of
+        it, though other connections were written to and read from in between."""
+        pouring, other = await self.pouring(), await self.pouring()
+        body = numbered(64 * MEGABYTE)
+        pouring.end.transport.pauseProducing()
+        sent = 0
+        while not pouring.sink.full and sent < len(body):
+            pouring.client.send(body[sent : sent + 65536])
+            sent += 65536
+            await turn()
+        self.assertTrue(pouring.sink.full)
+        noise = numbered(MEGABYTE, b"other")
+        other.client.send(noise)
+        await other.end.until(lambda: other.end.total == len(noise))
+        self.assertEqual(other.end.received, noise)
+        taken = pouring.delivered + pouring.poured
+        for _ in range(20):
+            await turn()
+        self.assertEqual(pouring.delivered + pouring.poured, taken, "it waits")
+        pouring.end.transport.resumeProducing()
+        await pouring.end.until(lambda: pouring.end.total == sent)
+        self.assertTrue(pouring.end.received == body[:sent])
+
+    async def test_pour_into_one_that_goes(self):
+        """When the other one is aborted in the middle, what comes is delivered to nobody, and
+        the connection that it came on lives on."""
+        pouring = await self.pouring()
+        pouring.client.send(numbered(MEGABYTE))
+        await pouring.end.until(lambda: pouring.end.total > 100_000)
+        pouring.end.transport.abortConnection()
+        pouring.client.send(numbered(8 * MEGABYTE))
+        await pouring.sink.closed()
+        await pouring.sender.until(lambda: pouring.delivered + pouring.poured == 9 * MEGABYTE)
+        pouring.sender.send(b"still here")
+        await pouring.client.until(b"still here")
+
+    async def test_pour_from_one_that_goes(self):
+        """When a peer leaves in the middle this is told, and the other connection lives on, with
+        all that came before."""
+        for end, reason in (
+            (lambda end: end.transport.loseConnection(), ConnectionDone),
+            (lambda end: end.transport.transport.loseConnection(), ConnectionLost),
+        ):
+            pouring = await self.pouring()
+            body = numbered(MEGABYTE)
+            pouring.client.send(body)
+            # What it has written has to leave before its socket is closed.
+            await pouring.end.until(lambda at=pouring: at.end.total == MEGABYTE)
+            pouring.client.send(body)
+            await turn()
+            end(pouring.client)
+            await pouring.sender.closed()
+            self.assertTrue(pouring.sender.lost.check(reason), pouring.sender.lost)
+            taken = pouring.delivered + pouring.poured
+            await pouring.end.until(lambda at=pouring, size=taken: at.end.total == size)
+            pouring.sink.send(b"still here")
+            await pouring.end.until(b"still here")
+
+    async def test_pour_and_unregister(self):
+        """Nobody waits for room any more when the producer has gone, and nothing is lost."""
+        pouring = await self.pouring()
+        pouring.end.transport.pauseProducing()
+        sent = 0
+        while not pouring.sink.full:
+            pouring.client.send(b"x" * 65536)
+            sent += 65536
+            await turn()
+        pouring.sink.transport.unregisterProducer()
+        room = pouring.sink.room
+        if self.direct and not pouring.sink.transport._out:
+            self.assertFalse(pouring.sink.transport._events & WRITE, "it would never be silent")
+        pouring.end.transport.resumeProducing()
+        pouring.sender.transport.resumeProducing()
+        await pouring.end.until(lambda: pouring.end.total == sent)
+        self.assertEqual(pouring.sink.room, room)
+
+    async def test_pour_and_close(self):
+        """Closing a connection that waits for room sends what was written, then ends it."""
+        for name in ("close_wire", "close_now"):
+            pouring = await self.pouring()
+            pouring.end.transport.pauseProducing()
+            sent = 0
+            while not pouring.sink.full:
+                pouring.client.send(b"x" * 65536)
+                sent += 65536
+                await turn()
+            taken = pouring.delivered + pouring.poured
+            getattr(pouring.sink.transport, name)()
+            pouring.client.transport.abortConnection()
+            pouring.end.transport.resumeProducing()
+            await pouring.end.closed()
+            if name == "close_wire" or not self.direct:
+                self.assertGreaterEqual(pouring.end.total, taken)
+            await pouring.sink.closed()
 
     async def test_lose_connection(self):
         """What was written goes out first, then close_notify; the peer then closes."""

@@ -17,6 +17,7 @@ from toolforge_gateway.model import Exchange
 
 if TYPE_CHECKING:
     from toolforge_gateway.edge.connection import ServerConnection
+    from toolforge_gateway.transport.interfaces import ISecureTransport
 
 _CLOSE = b"Connection: close\r\n"
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -88,6 +89,13 @@ class ClientAnswer:
         if self._out:
             out, self._out = self._out, []
             self._connection.write(b"".join(out) if len(out) > 1 else out[0])
+
+    def pour(self, transport: ISecureTransport, most: int) -> int:
+        if self._chunked or self._out:
+            return 0
+        poured = self._connection.pour(transport, most)
+        self._exchange.bytes_out += poured
+        return poured
 
     def end(self) -> None:
         if self._chunked:

@@ -85,6 +85,10 @@ class PipeEnd:
         """See `ISecureTransport`."""
         return self.connected and self._end is None and not self._incoming
 
+    def pour(self, into: Any, most: int) -> int:
+        """See `ISecureTransport`."""
+        return 0
+
     def getPeer(self) -> IAddress:
         return self._peer
 

@@ -224,6 +224,9 @@ class RequestAnswer:
     def data(self, payload: bytes) -> None:
         self._request.write(payload)
 
+    def pour(self, transport: object, most: int) -> int:
+        return 0
+
     def flush(self) -> None:
         """Whatever was written is on its way, but for a head alone."""
         if not self.gone:

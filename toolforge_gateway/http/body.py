@@ -29,6 +29,9 @@ class BodyDecoder(Protocol):
 
     finished: bool
     """Whether the whole body has been seen."""
+    left: int
+    """Bytes of payload that are sure to come; whoever takes them out of the
+    stream before they are fed takes them off here."""
     rest: bytes
     """What came after the body, not looked at."""
 
@@ -67,17 +70,17 @@ class LengthDecoder:
     """A body of so many bytes, perhaps none."""
 
     def __init__(self, length: int):
-        self._left = length
+        self.left = length
         self.finished = not length
         self.rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         size = len(data)
-        if size < self._left:
-            self._left -= size
+        if size < self.left:
+            self.left -= size
             return [data] if size else []
-        payload, rest = data[: self._left], data[self._left :]
-        self._left = 0
+        payload, rest = data[: self.left], data[self.left :]
+        self.left = 0
         self.finished = True
         self.rest += rest
         return [payload] if payload else []
@@ -89,6 +92,8 @@ class LengthDecoder:
 
 class UntilCloseDecoder:
     """A body that ends with the connection."""
+
+    left = 0
 
     def __init__(self) -> None:
         self.finished = False
@@ -107,6 +112,8 @@ class ChunkedDecoder:
     Holds at most one unfinished line; linear in the number of bytes however
     small the chunks are.
     """
+
+    left = 0
 
     def __init__(self, limits: HeadLimits):
         self._limits = limits

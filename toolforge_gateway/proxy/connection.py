@@ -12,6 +12,7 @@ from zope.interface import implementer
 if TYPE_CHECKING:
     from toolforge_gateway.proxy.forwarding import Forwarding
     from toolforge_gateway.proxy.pool import Pool
+    from toolforge_gateway.transport.interfaces import ISecureTransport
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -57,6 +58,11 @@ class UpstreamConnection(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes of a request."""
         self.transport.write(data)
+
+    def pour(self, transport: ISecureTransport, most: int) -> int:
+        """Send bytes of a request's body, straight from where they come."""
+        poured: int = transport.pour(self.transport, most)
+        return poured
 
     def read_on(self, wanted: bool) -> None:
         """Take, or leave for now, what the backend sends."""

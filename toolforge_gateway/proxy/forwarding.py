@@ -28,6 +28,7 @@ from toolforge_gateway.proxy import failures
 if TYPE_CHECKING:
     from toolforge_gateway.proxy.connection import UpstreamConnection
     from toolforge_gateway.proxy.outgoing import Outgoing
+    from toolforge_gateway.transport.interfaces import ISecureTransport
 
 log = Logger()
 
@@ -95,6 +96,11 @@ class Forwarding:
         if self._ready and self._out and not self._over:
             out, self._out = self._out, []
             self._connection.write(b"".join(out) if len(out) > 1 else out[0])
+
+    def pour(self, transport: ISecureTransport, most: int) -> int:
+        if self._chunked or self._out or self._over or not self._ready:
+            return 0
+        return self._connection.pour(transport, most)
 
     def end(self) -> None:
         if self._over:
@@ -176,6 +182,10 @@ class Forwarding:
             self._complete()
         elif not self._over:
             self._answer.flush()
+            if self._decoder.left > 1:
+                # The last byte is fed, so that the end is seen as always.
+                most = self._decoder.left - 1
+                self._decoder.left -= self._answer.pour(self._connection.transport, most)
             if not self._held_back:
                 self._due_in(self._outgoing.timeouts.response_idle)
 

@@ -28,11 +28,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from toolforge_gateway.transport.dispatch import GONE, READ, WRITE, Dispatcher
-from toolforge_gateway.transport.handles import RECORD, pending, receive, send
+from toolforge_gateway.transport.handles import RECORD, SHORT, kept, receive, relay, send
 from toolforge_gateway.transport.interfaces import ISecureTransport
-from toolforge_gateway.transport.sockets import nothing_to_read
+from toolforge_gateway.transport.sockets import gather, has_room, nothing_to_read
 
-TURN = 8
+TURN = 16
 """Records that one connection may deliver before others have their turn."""
 
 
@@ -66,6 +66,11 @@ class DirectTLS(Protocol):
         self._descriptor = -1
         self._reading = True
         self._closing = False
+        # Whether the producer waits for room, with or without bytes in `_out`.
+        self._full = False
+        # What is left of a turn, and whether what is read is long records.
+        self._turn = 0
+        self._long = False
         self._producer: Any = None
         self._reason: Failure | None = None
         # A read may have to write first, and the other way round: a change of
@@ -104,7 +109,7 @@ class DirectTLS(Protocol):
                 self._handshake()
             elif self._read_wants_write:
                 self._read()
-            if self._out and self._descriptor >= 0:
+            if (self._out or self._full) and self._descriptor >= 0:
                 self._flush()
         if events & (READ | GONE) and self._descriptor >= 0:
             if not self._established:
@@ -137,31 +142,37 @@ class DirectTLS(Protocol):
 
     def _read(self) -> None:
         tls, deliver = self._tls, self.wrappedProtocol.dataReceived
-        for _ in range(TURN):
+        waited, self._read_wants_write = self._read_wants_write, False
+        self._turn = TURN
+        while self._turn > 0:
+            self._turn -= 1
             try:
                 data = receive(tls)
             except SSL.WantReadError:
                 break
-            except SSL.WantWriteError:
-                self._read_wants_write = True
-                self._want(self._events | WRITE)
-                return
-            except SSL.ZeroReturnError:
-                self._peer_closed()
-                return
             except SSL.Error as error:
-                self._end(self._cause(error))
+                self._cannot_read(error)
                 return
+            self._long = len(data) >= SHORT
             deliver(data)
-            # A short record was the last for now, nearly always; if not, the
-            # descriptor is still ready and this is called again.
             if not self._reading or self._descriptor < 0:
                 return
-            if len(data) < RECORD and not pending(tls):
+            # If more has come than it looks like, the descriptor is still
+            # ready and this is called again.
+            if not self._long:
                 break
-        if self._read_wants_write:
-            self._read_wants_write = False
+        if waited and not self._read_wants_write:
             self._want(self._wanted())
+
+    def _cannot_read(self, error: SSL.Error) -> None:
+        self._turn = 0
+        if isinstance(error, SSL.WantWriteError):
+            self._read_wants_write = True
+            self._want(self._events | WRITE)
+        elif isinstance(error, SSL.ZeroReturnError):
+            self._peer_closed()
+        elif not isinstance(error, SSL.WantReadError):
+            self._end(self._cause(error))
 
     def _flush(self) -> None:
         """Write what waits; tell the producer when there is room again."""
@@ -179,6 +190,7 @@ class DirectTLS(Protocol):
                 out.popleft()
             else:
                 out[0] = out[0][sent:]
+        self._full = False
         self._want(self._wanted())
         if self._closing:
             self._end(CONNECTION_DONE)
@@ -224,14 +236,65 @@ class DirectTLS(Protocol):
             try:
                 sent += self._tls.send(view[sent:])
             except (SSL.WantWriteError, SSL.WantReadError):
-                self._out.append(data[sent:])
-                self._want(self._events | WRITE)
-                if self._producer is not None:
-                    self._producer.pauseProducing()
+                self._keep(data[sent:])
                 return
             except SSL.Error as error:
                 self._end(self._cause(error))
                 return
+
+    def _keep(self, data: bytes) -> None:
+        self._out.append(data)
+        self._pause_producer()
+
+    def _pause_producer(self) -> None:
+        """Until there is room again."""
+        if self._producer is not None:
+            self._full = True
+        self._want(self._wanted())
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def pour(self, into: Any, most: int) -> int:
+        """See `ISecureTransport`.
+
+        A reader that stops leaves nothing in our memory, nearly always, since
+        the socket is asked for room before anything is read.
+        """
+        records = min(self._turn, most // RECORD)
+        if (
+            not records
+            or not self._long
+            or not self._reading
+            or not isinstance(into, DirectTLS)
+            or not into._idle()
+        ):
+            return 0
+        if not has_room(into._socket):
+            into._pause_producer()
+            return 0
+        gather(into._socket, True)
+        moved, unsent, error = relay(self._tls, into._tls, records)
+        gather(into._socket, False)
+        self._turn -= records
+        if unsent:
+            into._unsent(kept(unsent), error)
+        elif error is not None:
+            self._cannot_read(error)
+        return moved
+
+    def _idle(self) -> bool:
+        """Whether a write would go straight to OpenSSL."""
+        return (
+            self._established
+            and self._descriptor >= 0
+            and not (self._out or self._full or self.disconnecting)
+        )
+
+    def _unsent(self, data: bytes, error: SSL.Error | None) -> None:
+        if isinstance(error, (SSL.WantWriteError, SSL.WantReadError)):
+            self._keep(data)
+        elif error is not None:
+            self._end(self._cause(error))
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
@@ -297,6 +360,10 @@ class DirectTLS(Protocol):
 
     def unregisterProducer(self) -> None:
         self._producer = None
+        if self._full:
+            # Else we would be told of room again and again.
+            self._full = False
+            self._want(self._wanted())
         if self.disconnecting and not self._out and self._descriptor >= 0:
             self._say_goodbye()
 
@@ -327,7 +394,7 @@ class DirectTLS(Protocol):
     # Ends.
 
     def _wanted(self) -> int:
-        return (READ if self._reading else 0) | (WRITE if self._out else 0)
+        return (READ if self._reading else 0) | (WRITE if self._out or self._full else 0)
 
     def _want(self, events: int) -> None:
         if events != self._events and self._descriptor >= 0:

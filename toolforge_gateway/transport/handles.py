@@ -16,11 +16,14 @@ from OpenSSL._util import ffi, lib
 
 RECORD = 16384
 """Bytes of payload in the largest TLS record (RFC 8446 section 5.1)."""
+SHORT = 4096
+"""A record with fewer bytes was the last for now, nearly always; what sends
+much fills its records to the half at least (8 kB is a usual write)."""
 
 # One for all connections: what was read is copied out before the next read.
 _buffer = ffi.new("char[]", RECORD)
 _view = ffi.buffer(_buffer)
-_read, _write, _pending = lib.SSL_read, lib.SSL_write, lib.SSL_pending
+_read, _write = lib.SSL_read, lib.SSL_write
 
 
 def receive(connection: SSL.Connection) -> bytes:
@@ -49,7 +52,44 @@ def send(connection: SSL.Connection, data: bytes) -> int:
     return count
 
 
-def pending(connection: SSL.Connection) -> int:
-    """`Connection.pending`: bytes that are read and decrypted already."""
-    count: int = _pending(connection._ssl)
-    return count
+def relay(
+    source: SSL.Connection, into: SSL.Connection, records: int
+) -> tuple[int, int, SSL.Error | None]:
+    """Move records from one connection to another, without a `bytes` of any.
+
+    :param records: how many at most; a short one is the last.
+    :return: how many bytes were read; how many of them, the last ones, `into`
+        has not taken (they are in `kept`); and what stopped it, if anything
+        did: `into` said it if there are such bytes, else `source` did.
+    """
+    reading, writing = source._ssl, into._ssl
+    moved = 0
+    for _ in range(records):
+        count = _read(reading, _buffer, RECORD)
+        if count <= 0:
+            return moved, 0, _error(source, count)
+        moved += count
+        sent = _write(writing, _buffer, count)
+        if sent <= 0:
+            return moved, count, _error(into, sent)
+        if count < SHORT:
+            break
+    return moved, 0, None
+
+
+def kept(count: int) -> bytes:
+    """What `relay` could not write, to be sent later by `send`: OpenSSL wants
+    to see it again.  To be fetched before anything else is received."""
+    data: bytes = _view[:count]
+    return data
+
+
+def _error(connection: SSL.Connection, result: int) -> SSL.Error:
+    """What pyOpenSSL would raise."""
+    try:
+        connection._raise_ssl_error(connection._ssl, result)
+    except SSL.Error as error:
+        # Its traceback would hold on to the frames of all callers, and those
+        # to the error: garbage that only the collector finds.
+        return error.with_traceback(None)
+    raise AssertionError("it raises whenever OpenSSL says no")

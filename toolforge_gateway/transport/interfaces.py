@@ -38,6 +38,21 @@ class ISecureTransport(ITransport, IConsumer, IPushProducer):
         reactor having come round to it; so the socket itself is asked.
         """
 
+    def pour(into, most):
+        """Write what the peer has sent straight to another transport, instead
+        of delivering it.
+
+        For the middle of a large body that goes on as it is: called from
+        `dataReceived`, once what was delivered has been written there.  Bounded
+        by the turn that this connection has, and by what the other one takes:
+        if that gets full its producer is paused, as after a write.
+
+        :param into: `ISecureTransport`.
+        :param most: bytes.
+        :return: how many bytes went over; 0 where there is no such short way:
+            then they are delivered as always.
+        """
+
 
 class IUnderTLS(Interface):
     """What `direct` needs of the transport below it; Twisted's own have it too."""

@@ -36,6 +36,10 @@ class PortableTLS(TLSMemoryBIOProtocol):
         """See `ISecureTransport`."""
         return nothing_to_read(self._bottom().getHandle())
 
+    def pour(self, into: Any, most: int) -> int:
+        """See `ISecureTransport`; all bytes go through memory here."""
+        return 0
+
     def setTcpNoDelay(self, enabled: bool) -> None:
         """See `ITCPTransport`; a Unix socket is none."""
         transport: Any = self.transport

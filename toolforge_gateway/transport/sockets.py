@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 
 
@@ -14,3 +15,18 @@ def nothing_to_read(of: socket.socket) -> bool:
     except OSError:
         pass
     return False
+
+
+def has_room(of: socket.socket) -> bool:
+    """Whether a socket takes more: the kernel says so while a third of its
+    buffer is free."""
+    poll = select.poll()
+    poll.register(of, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def gather(of: socket.socket, wanted: bool) -> None:
+    """Let writes to a socket leave in packets as large as can be, until it is
+    no longer wanted; then the rest leaves at once (tcp(7), TCP_CORK)."""
+    if of.family != socket.AF_UNIX:
+        of.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, wanted)
