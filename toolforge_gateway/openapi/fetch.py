@@ -139,7 +139,7 @@ async def _fetch(reactor: Any, source: Source, etag: str | None) -> Fetched | No
     )
     agent = Agent.usingEndpointFactory(reactor, line, HTTPConnectionPool(reactor, persistent=False))
     still_packed = _StillPacked(agent)
-    headers = {
+    headers: dict[bytes | str, bytes | str] = {
         "Host": source.url.authority,
         "Accept": _ACCEPT,
         "User-Agent": f"toolforge-gateway/{__version__}",
