@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -29,7 +30,13 @@ from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.edge.tree import NOT_FOUND
 from toolforge_gateway.errors import Refusal
-from toolforge_gateway.forwardauth.dialects import DIALECTS, PREFIX, Original, read_original
+from toolforge_gateway.forwardauth.dialects import (
+    DIALECTS,
+    PREFIX,
+    Dialect,
+    Original,
+    read_original,
+)
 from toolforge_gateway.forwardauth.shown import read_shown
 from toolforge_gateway.http import write
 from toolforge_gateway.http.grammar import HeadLimits, first_fault
@@ -41,6 +48,8 @@ from toolforge_gateway.model import Certificate, Decision, Exchange, Identity, K
 from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable, is_below
 from toolforge_gateway.tls.shown import ShownCertificates
+
+K, V = TypeVar("K"), TypeVar("V")
 
 REMEMBERED = 1024
 """Clients whose certificates need not be verified again; about 4 kB each."""
@@ -105,11 +114,13 @@ class ForwardAuth:
         self._parties = parties
         self._seconds = seconds
         self._http_date = http_date
-        self._known: dict[tuple[str, bytes | None, Address | None], Caller] = {}
+        self._verified: dict[tuple[str, bytes], Certificate] = {}
+        self._settled: dict[tuple[str, bytes, Address | None], Caller] = {}
 
     def forget(self) -> None:
         """The rules for certificates have changed: verify each anew."""
-        self._known.clear()
+        self._verified.clear()
+        self._settled.clear()
 
     def decide(
         self, caller: Caller, exchange: Exchange, head: RequestHead, path: str
@@ -136,12 +147,12 @@ class ForwardAuth:
 
         def refused(failure: Failure) -> Say:
             failure.trap(Refusal)
-            return self._refuse(exchange, head, failure.value)
+            return self._refuse(exchange, head, dialect, failure.value)
 
         try:
             decision = self._judge(proxy, original, head, exchange)
         except Refusal as refusal:
-            return self._refuse(exchange, head, refusal)
+            return self._refuse(exchange, head, dialect, refusal)
         if isinstance(decision, Deferred):
             return decision.addCallback(allowed).addErrback(refused)
         return allowed(decision)
@@ -192,14 +203,10 @@ class ForwardAuth:
             original.method, original.fields, original.host
         ):
             raise CROSS_SITE.with_traceback(None)
-        asked = attrs.evolve(
-            head,
-            method=original.method,
-            target=original.uri,
-            host=original.host,
-            fields=original.fields,
-            derived={},
-        )
+        asked = head.with_line(original.method, original.uri)
+        if parties.gatekeeper.looks_at_headers:
+            # The proxy's own are none of its client's.
+            asked = attrs.evolve(asked, host=original.host, fields=original.fields, derived={})
         resource = parties.routes.find(target.path)
         if resource is not None:
             return parties.gatekeeper.admit(
@@ -214,27 +221,38 @@ class ForwardAuth:
         return _OWN_PAGE
 
     def _caller(self, proxy: TrustedProxy, original: Original) -> Caller:
-        """The proxy's client; whoever is settled by certificate and address is
-        remembered until revocation lists change.
+        """The proxy's client.
+
+        Who is settled by certificate and address is remembered.
 
         :raise Refusal: the certificate is no good.
         """
+        if original.shown is None:
+            return self._introduced(original.client, None)
         key = proxy.name, original.shown, original.client
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        certificate = None
-        if original.shown is not None:
-            certificate = self._certificate(proxy, original.shown)
-        standing = self._parties.gatekeeper.introduce(original.client, certificate)
-        caller = Caller(address=original.client, certificate=certificate, standing=standing)
-        if certificate is not None and standing.settled(self._seconds()) is not None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[key] = caller
+        caller = self._settled.get(key)
+        if caller is None:
+            caller = self._introduced(original.client, self._certificate(proxy, original.shown))
+            assert caller.standing is not None, "set by _introduced"
+            if caller.standing.settled(self._seconds()) is not None:
+                _remember(self._settled, key, caller)
         return caller
 
+    def _introduced(self, address: Address | None, certificate: Certificate | None) -> Caller:
+        standing = self._parties.gatekeeper.introduce(address, certificate)
+        return Caller(address=address, certificate=certificate, standing=standing)
+
     def _certificate(self, proxy: TrustedProxy, value: bytes) -> Certificate:
+        """What `Standing` looks at for each request, its dates and those of the
+        list, can change; the rest of the judgement holds until `forget`."""
+        key = proxy.name, value
+        certificate = self._verified.get(key)
+        if certificate is None:
+            certificate = self._verify(proxy, value)
+            _remember(self._verified, key, certificate)
+        return certificate
+
+    def _verify(self, proxy: TrustedProxy, value: bytes) -> Certificate:
         shown = read_shown(value, proxy.dialect)
         if shown.subject is not None:
             # The proxy's word alone is enough for a tool, never for more.
@@ -256,10 +274,14 @@ class ForwardAuth:
         )
         return lambda _, answer: answer.whole(_ALLOWED, lines, b"")
 
-    def _refuse(self, exchange: Exchange, head: RequestHead, refusal: Refusal) -> Say:
+    def _refuse(
+        self, exchange: Exchange, head: RequestHead, dialect: Dialect, refusal: Refusal
+    ) -> Say:
         exchange.reason = refusal.reason
         status = refusal.status if refusal.status == 401 or refusal.status >= 500 else 403
-        body = refusals.body(refusal, exchange.request_id)
+        body = b""
+        if dialect.takes_body:
+            body = refusals.body(refusal, exchange.request_id)
         lines = b"%bContent-Type: application/json\r\nContent-Length: %d\r\n" % (
             self._lines(exchange, refusal.reason),
             len(body),
@@ -279,6 +301,12 @@ class ForwardAuth:
                 (b"X-Content-Type-Options", b"nosniff"),
             )
         )
+
+
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
+    memory[key] = value
 
 
 def _shown(_: Identity) -> Decision:

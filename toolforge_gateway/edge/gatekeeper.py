@@ -28,6 +28,11 @@ class Gatekeeper:
         self._chain = chain
         self._authorizer = authorizer
 
+    @property
+    def looks_at_headers(self) -> bool:
+        """Whether any authenticator wants to see header fields of requests."""
+        return bool(self._chain.headers)
+
     def introduce(self, address: Address | None, certificate: Certificate | None) -> Standing:
         """Ask, once per connection, the authenticators that depend on it."""
         return self._chain.for_connection(Evidence(certificate=certificate, address=address))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 
 import attrs
 
@@ -28,10 +29,15 @@ class Dialect:
     """"": the request's own Host."""
     client: bytes
     """Addresses, the last of which the proxy has seen itself."""
+    takes_body: bool = True
+    """Whether the proxy has a use for the body of a no; nginx closes the
+    connection when there is one."""
 
-    @property
-    def fields(self) -> frozenset[bytes]:
-        """All names that are read."""
+    fields: frozenset[bytes] = attrs.field(init=False)
+    """All names that are read."""
+
+    @fields.default
+    def _fields(self) -> frozenset[bytes]:
         return frozenset((self.method, self.uri, self.host, self.client)) - {b""}
 
 
@@ -44,6 +50,7 @@ DIALECTS: Mapping[str, Dialect] = {
             uri=b"x-original-uri",
             host=b"x-original-host",
             client=b"x-real-ip",
+            takes_body=False,
         ),
         Dialect(
             "traefik",
@@ -147,6 +154,7 @@ def _below(target: bytes) -> bytes:
     return uri
 
 
+@lru_cache(maxsize=1024)
 def _last_address(value: bytes | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     text = (value or b"").rpartition(b",")[2].strip(b" \t").decode("latin-1")
     try:
