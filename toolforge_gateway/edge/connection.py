@@ -44,6 +44,9 @@ answer; closing at once could destroy the answer on its way (RFC 9112
 section 9.6)."""
 
 
+_NO_HOLDS: frozenset[str] = frozenset()
+
+
 class _Phase(enum.Enum):
     HANDSHAKE = enum.auto()
     READING = enum.auto()
@@ -76,7 +79,7 @@ class ServerConnection(Protocol):
         self._forward: IForward | None = None
         self._deciding: Deferred[None] | None = None
         self._decoder: object = None
-        self._holds: set[str] = set()
+        self._holds: frozenset[str] = _NO_HOLDS
         self._output_full = False
         self._close_when_out = False
         self._wire_closed = False
@@ -194,9 +197,9 @@ class ServerConnection(Protocol):
         """Stop reading from the client for a reason, or end that reason."""
         held = bool(self._holds)
         if wanted:
-            self._holds.add(why)
+            self._holds |= {why}
         else:
-            self._holds.discard(why)
+            self._holds -= {why}
         if bool(self._holds) == held:
             return
         if self._holds:
@@ -458,7 +461,7 @@ class ServerConnection(Protocol):
             return
         self._close_when_out = False
         if self._holds:
-            self._holds.clear()
+            self._holds = _NO_HOLDS
             self.transport.resumeProducing()
         self.transport.unregisterProducer()
         self.transport.loseConnection()
