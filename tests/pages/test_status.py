@@ -176,6 +176,39 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(len(re.findall(r"<script[ >]", html)), 1, "the page's own")
         self.assertNotIn('"><script', html)
 
+    def test_seldom(self) -> None:
+        """However many look at a snapshot, it is put into each form once; and one form is never
+        given for another, nor everything to who may see less."""
+        view = self.view()
+        self.page._view = lambda request: attrs.evolve(view, whole=self.whole)
+        made: list[bool] = []
+        make = self.page.page
+        self.patch(self.page, "page", lambda view: made.append(view.whole) or make(view))
+        bodies = {self.html() for _ in range(10)}
+        self.assertEqual((len(bodies), made), (1, [True]))
+        self.assertEqual(self.json()["whole"], True)
+        self.whole = False
+        self.assertIn("Administrators see more", self.html())
+        self.assertEqual(self.json()["whole"], False)
+        self.whole = True
+        self.assertNotIn("Administrators see more", self.html())
+        self.assertEqual(made, [True, False])
+
+    def test_hour_moves_on(self) -> None:
+        """What is kept of the hour is never shown for another hour, or another section's."""
+        before = self.html()
+        self.sections = (
+            Section("last_hour", "Last hour", {"x_by_minute": [7, 8]}),
+            Section("other", "Other", {"x_by_minute": [7, 9]}),
+        )
+        html = self.html()
+        self.assertNotEqual(before, html)
+        self.assertIn("least 7, most 8", html)
+        self.assertIn("least 7, most 9", html)
+        self.assertEqual(html.count("<svg"), 2)
+        self.sections = (BACKENDS, HOUR)
+        self.assertEqual(self.html(), before)
+
     def test_names_only(self) -> None:
         """Who sees less is told that there is more."""
         self.whole = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any
 
 import attrs
@@ -17,6 +18,23 @@ HTML = "text/html; charset=utf-8"
 
 PLACES = (("/", "APIs"), ("/docs", "Documentation"), ("/status", "Status"))
 """The pages that every page leads to, with their names."""
+
+
+@attrs.frozen
+class Kept:
+    """A part of pages that is flattened once, for flattening takes its time.
+
+    In a page's body stands its `mark`, as text; what a visitor or a backend says cannot be the
+    same.
+    """
+
+    markup: bytes = attrs.field(repr=False)
+    mark: str = attrs.field(factory=lambda: token_hex(16), init=False)
+
+    @classmethod
+    def of(cls, *what: Any) -> Kept:
+        """Flatten tags and text, now."""
+        return cls(flat(what))
 
 
 @attrs.frozen
@@ -37,6 +55,7 @@ class Frame:
         here: str = "",
         styles: Sequence[str] = (),
         scripts: Sequence[str] = (),
+        kept: Sequence[Kept] = (),
     ) -> Content:
         """A whole page.
 
@@ -46,6 +65,7 @@ class Frame:
         :param here: the page's path, if the navigation has it.
         :param styles: names of style sheets besides the common one.
         :param scripts: names of modules to run.
+        :param kept: what stands in the body by its marks.
         """
         links = [
             tags.link(rel="stylesheet", href=self.assets.url(name))
@@ -70,7 +90,10 @@ class Frame:
             ),
             lang="en",
         )
-        return content(b"<!DOCTYPE html>\n" + flat(whole), HTML)
+        markup = flat(whole)
+        for each in kept:
+            markup = markup.replace(each.mark.encode(), each.markup)
+        return content(b"<!DOCTYPE html>\n" + markup, HTML)
 
     def _masthead(self, here: str) -> Tag:
         entries = []

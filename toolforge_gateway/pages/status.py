@@ -24,7 +24,7 @@ from toolforge_gateway.pages.answers import (
     refuse_to_change,
     send,
 )
-from toolforge_gateway.pages.frame import Frame
+from toolforge_gateway.pages.frame import Frame, Kept
 from toolforge_gateway.pages.preference import preferred
 from toolforge_gateway.pages.sparkline import sparkline
 from toolforge_gateway.pages.values import (
@@ -39,6 +39,9 @@ from toolforge_gateway.pages.values import (
 )
 
 JSON, HTML = "application/json", "text/html"
+Courses = Mapping[str, Sequence["float | None"]]
+"""By name; see `BY_MINUTE`."""
+
 EVERY = 5
 """Seconds between two looks of the page's script."""
 
@@ -92,6 +95,9 @@ class StatusPage(Resource):
         self._frame = frame
         self._view = view
         self._refuse = refuse
+        # Of each kind the latest, with the snapshot that it shows: many may look at once.
+        self._latest: dict[tuple[bool, str], tuple[Snapshot, Content]] = {}
+        self._hours = _Hours()
 
     def getChild(self, path: bytes, request: Any) -> Resource:
         """See `Resource`."""
@@ -102,16 +108,18 @@ class StatusPage(Resource):
         if request.method not in (b"GET", b"HEAD"):
             return refuse_to_change(request, self._refuse)
         view = self._view(request)
-        if preferred(request.getHeader(b"accept"), (JSON, HTML)) == HTML:
-            what = self.page(view)
-        else:
-            what = document(view)
+        form = preferred(request.getHeader(b"accept"), (JSON, HTML))
+        shown, what = self._latest.get((view.whole, form), (None, None))
+        if what is None or shown is not view.snapshot:
+            what = self.page(view) if form == HTML else document(view)
+            self._latest[view.whole, form] = view.snapshot, what
         return send(request, what, NO_STORE, negotiated=True)
 
     def page(self, view: View) -> Content:
         """The page for people."""
         snapshot = view.snapshot
-        sections = [section(each, snapshot.taken_at) for each in snapshot.sections]
+        self._hours.shown.clear()
+        sections = [self._section(each, snapshot.taken_at) for each in snapshot.sections]
         return self._frame.page(
             "Status",
             tags.h1("Status"),
@@ -134,7 +142,37 @@ class StatusPage(Resource):
             here="/status",
             styles=("status.css",),
             scripts=("status.js",),
+            kept=self._hours.shown,
         )
+
+    def _section(self, said: Said, now: float) -> Tag:
+        body: Any
+        if isinstance(said.value, Mapping):
+            body = _facts(said.name, said.value, now, self._hours)
+        elif said.value:
+            body = _table(said.name, said.title, said.value, now)
+        else:
+            body = tags.p("None.", class_="quiet")
+        # No landmark: the tables' boxes are some already, and bear the same names.
+        return tags.section(tags.h2(said.title, id=f"section-{said.name}"), body)
+
+
+class _Hours:
+    """Courses of time, flattened when they are new: once a minute, and not for each look."""
+
+    def __init__(self) -> None:
+        self.shown: list[Kept] = []
+        """Those on the page that is being made."""
+        self._latest: dict[str, tuple[Courses, Kept]] = {}
+
+    def mark(self, name: str, courses: Courses) -> str:
+        """What stands on the page in the place of a section's courses."""
+        known, kept = self._latest.get(name, (None, None))
+        if kept is None or known != courses:
+            kept = Kept.of(_drawings(courses), _minutes(name, courses))
+            self._latest[name] = courses, kept
+        self.shown.append(kept)
+        return kept.mark
 
 
 def document(view: View) -> Content:
@@ -147,20 +185,6 @@ def document(view: View) -> Content:
     return content(json.dumps(said, indent=1, allow_nan=False).encode() + b"\n", JSON)
 
 
-def section(said: Said, now: float) -> Tag:
-    """One section of the page."""
-    heading = f"section-{said.name}"
-    body: Any
-    if isinstance(said.value, Mapping):
-        body = _facts(said.name, said.value, now)
-    elif said.value:
-        body = _table(said.name, said.title, said.value, now)
-    else:
-        body = tags.p("None.", class_="quiet")
-    # No landmark: the tables' boxes are some already, and bear the same names.
-    return tags.section(tags.h2(said.title, id=heading), body)
-
-
 def _introduction(whole: bool) -> Tag:
     if whole:
         return tags.p("How this gateway and the APIs behind it are doing.", class_="lead")
@@ -171,7 +195,7 @@ def _introduction(whole: bool) -> Tag:
     )
 
 
-def _facts(name: str, facts: Mapping[str, Any], now: float) -> list[Tag]:
+def _facts(name: str, facts: Mapping[str, Any], now: float, hours: _Hours) -> list[Tag | str]:
     courses = {key: value for key, value in facts.items() if key.endswith(BY_MINUTE)}
     plain = {key: value for key, value in facts.items() if key not in courses}
     # Numbers alone stand side by side, and large.
@@ -180,17 +204,17 @@ def _facts(name: str, facts: Mapping[str, Any], now: float) -> list[Tag]:
         [tags.dt(name_of(key)), _marked(tags.dd(shown(key, value, now)), f"{name}.{key}", key)]
         for key, value in plain.items()
     ]
-    found = []
+    found: list[Tag | str] = []
     if pairs and figures:
         found.append(tags.dl([tags.div(pair) for pair in pairs], class_="figures"))
     elif pairs:
         found.append(tags.dl(pairs, class_="facts"))
     if courses:
-        found += [_drawings(courses), _minutes(name, courses, now)]
+        found.append(hours.mark(name, courses))
     return found
 
 
-def _drawings(courses: Mapping[str, Sequence[float | None]]) -> Tag:
+def _drawings(courses: Courses) -> Tag:
     """Each course of time, drawn."""
     return tags.dl(
         [
@@ -205,7 +229,7 @@ def _drawings(courses: Mapping[str, Sequence[float | None]]) -> Tag:
     )
 
 
-def _minutes(name: str, courses: Mapping[str, Sequence[float | None]], now: float) -> Tag:
+def _minutes(name: str, courses: Courses) -> Tag:
     """The same numbers to read; the newest minute first."""
     longest = max(map(len, courses.values()))
     if not longest:
