@@ -53,6 +53,11 @@ K, V = TypeVar("K"), TypeVar("V")
 
 REMEMBERED = 1024
 """Clients whose certificates need not be verified again; about 4 kB each."""
+LONGEST = 8192
+"""Bytes of a header that is remembered."""
+ASKED_AGAIN = 60.0
+"""Seconds after which authenticators are asked anew about a client whom they
+know by its certificate: behind a proxy no connection ends."""
 
 Say = Callable[[Exchange, IAnswer], None]
 
@@ -116,6 +121,7 @@ class ForwardAuth:
         self._http_date = http_date
         self._verified: dict[tuple[str, bytes], Certificate] = {}
         self._settled: dict[tuple[str, bytes, Address | None], Caller] = {}
+        self._settled_until = -math.inf
 
     def forget(self) -> None:
         """The rules for certificates have changed: verify each anew."""
@@ -229,12 +235,16 @@ class ForwardAuth:
         """
         if original.shown is None:
             return self._introduced(original.client, None)
+        now = self._seconds()
+        if now >= self._settled_until:
+            self._settled.clear()
+            self._settled_until = now + ASKED_AGAIN
         key = proxy.name, original.shown, original.client
         caller = self._settled.get(key)
         if caller is None:
             caller = self._introduced(original.client, self._certificate(proxy, original.shown))
             assert caller.standing is not None, "set by _introduced"
-            if caller.standing.settled(self._seconds()) is not None:
+            if len(original.shown) <= LONGEST and caller.standing.settled(now) is not None:
                 _remember(self._settled, key, caller)
         return caller
 
@@ -249,7 +259,8 @@ class ForwardAuth:
         certificate = self._verified.get(key)
         if certificate is None:
             certificate = self._verify(proxy, value)
-            _remember(self._verified, key, certificate)
+            if len(value) <= LONGEST:
+                _remember(self._verified, key, certificate)
         return certificate
 
     def _verify(self, proxy: TrustedProxy, value: bytes) -> Certificate:
