@@ -12,7 +12,7 @@ from toolforge_gateway.openapi.pointer import Place
 from toolforge_gateway.openapi.record import Operation, Record
 from toolforge_gateway.openapi.resolve import Resolved
 
-FAR = 500
+FAR = 100
 """Schemas that are looked through for a property; one further away counts as described nowhere."""
 
 
