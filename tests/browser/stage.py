@@ -122,6 +122,11 @@ def _watch(context: Any, seen: Seen) -> None:
         if message.type in ("error", "warning"):
             seen.complaints.append(f"{message.type}: {message.text}")
 
+    def failed(request: Any) -> None:
+        # Whoever leaves a page gives up what it still waits for, its icon for example.
+        if request.failure != "net::ERR_ABORTED":
+            seen.failed.append(f"no answer: {request.url}")
+
     def answered(response: Any) -> None:
         if response.status >= 400:
             seen.failed.append(f"{response.status} {response.url}")
@@ -129,7 +134,7 @@ def _watch(context: Any, seen: Seen) -> None:
     context.on("console", say)
     context.on("weberror", lambda error: seen.complaints.append(f"uncaught: {error.error}"))
     context.on("request", lambda request: seen.requests.append((request.method, request.url)))
-    context.on("requestfailed", lambda request: seen.failed.append(f"no answer: {request.url}"))
+    context.on("requestfailed", failed)
     context.on("response", answered)
 
 
