@@ -62,8 +62,11 @@ class Gateway(Peer):
         """See `Peer`."""
         configuration = self.write("gateway.yaml", json.dumps(self.configuration(), indent=1))
         command = [*self.twistd(), "--nodaemon", "--pidfile=", "--logfile=twistd.log"]
+        # As the README says, for an OpenSSL that came in a wheel.
+        tickets_off = {"OPENSSL_CONF": str(ROOT / "etc" / "openssl.cnf")}
         self.spawn(
-            [*command, "toolforge-gateway", "--config", str(configuration)], self.runner()[1]
+            [*command, "toolforge-gateway", "--config", str(configuration)],
+            {**self.runner()[1], **tickets_off},
         )
 
     def twistd(self) -> list[str]:

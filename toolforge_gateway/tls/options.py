@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from zope.interface import implementer
 
-from toolforge_gateway.tls.private import group_setter, set_suites
+from toolforge_gateway.tls.private import group_setter, set_suites, without_tickets
 
 CertificateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
@@ -137,6 +137,7 @@ class GatewayCertificateOptions(CertificateOptions):
             # speaks without ALPN, and some (a stock Twisted factory that is no
             # `Site` among them) end a handshake that offers any.
             context.set_alpn_select_callback(_select_protocol)
+            without_tickets(context)
             _limit_groups(context)
         context.use_certificate(self.certificate)
         for intermediate in self.extraCertChain:

@@ -66,6 +66,26 @@ def set_suites(context: SSL.Context, suites: bytes) -> None:
         raise ValueError(suites)
 
 
+def without_tickets(context: SSL.Context) -> bool:
+    """Have the context's servers send no session tickets in TLS 1.3.
+
+    Nobody resumes a session here, and yet OpenSSL sends two of them with each
+    handshake, SSL_OP_NO_TICKET or not (SSL_CTX_set_num_tickets(3)).  A thirtieth
+    of a new connection, and a kilobyte of memory.
+
+    :return: whether it can be said to this OpenSSL from here.  Neither pyOpenSSL
+        nor cryptography shows the function, so only one that is a library of its
+        own, such as Debian's, can be told; etc/openssl.cnf tells the others.
+    """
+    set_number = _linked("SSL_CTX_set_num_tickets")
+    if set_number is None:
+        return False
+    set_number.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+    set_number.restype = ctypes.c_int
+    done: int = set_number(int(ffi.cast("uintptr_t", context._context)), 0)
+    return done == 1
+
+
 _SHA256 = lib.EVP_get_digestbyname(b"SHA256")
 _digest = ffi.new("unsigned char[]", 32)
 _view = ffi.buffer(_digest)
