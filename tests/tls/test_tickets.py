@@ -56,10 +56,16 @@ class TicketTests(SynchronousTestCase):
 
     def test_configured(self) -> None:
         """With etc/openssl.cnf none is sent, whichever OpenSSL it is."""
+        folder = self.mktemp()
+        os.mkdir(folder)
         done = subprocess.run(
             [sys.executable, "-c", "from tests.tls.test_tickets import tickets; print(tickets())"],
-            env={**os.environ, "OPENSSL_CONF": str(ROOT / "etc" / "openssl.cnf")},
-            cwd=ROOT,
+            env={
+                **os.environ,
+                "OPENSSL_CONF": str(ROOT / "etc" / "openssl.cnf"),
+                "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path)),
+            },
+            cwd=folder,  # for what the handshake's keys are written into
             capture_output=True,
             text=True,
             check=True,
