@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from tests.clients.stage import pki
+from tests.clients.stage import eventually, pki
 from tests.relay.ends import ClientContext, End
 from tests.relay.test_forward_auth import Asked, asking, escaped, proxy
 from tests.relay.test_lifetimes import Ahead
@@ -71,6 +71,7 @@ class UnixSocket(Asked):
         request = b"GET /jobs/v1/tool/tf-test/jobs HTTP/1.1\r\nHost: a\r\n\r\n"
         received = await self.over_unix(request, "tool-tf-test")
         self.assertTrue(received.startswith(b"HTTP/1.1 200 OK\r\n"), received)
+        await eventually(self.log)
         self.assertEqual(self.log()[0]["client"], "unix")
 
 

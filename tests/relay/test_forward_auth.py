@@ -273,6 +273,7 @@ class Nginx(Asked):
             "nginx", escaped("tool-tf-test"), JOBS + "?token=x", "PUT", "X-Real-IP: 192.0.2.7"
         )
         await self.outcome(request)
+        await eventually(self.log)
         [line] = self.log()
         self.assertEqual(
             [line[key] for key in ("method", "path", "client", "identity", "reason", "asked_by")],

@@ -79,6 +79,7 @@ class Visitors(WithMirror):
             (answer["name"], answer["kind"], answer["ca"], answer["trusted"]),
             ("tf-test", "tool", "kubernetes", False),
         )
+        await eventually(self.log)
         [line] = self.log()
         self.assertEqual(answer["request_id"], line["request_id"])
         self.assertEqual((line["identity"], line["reason"]), ("tf-test", "own-page"))

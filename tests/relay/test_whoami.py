@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.clients.stage import pki
+from tests.clients.stage import eventually, pki
 from tests.relay.stage import Stage, refused
 from toolforge_gateway.edge.whoami import describe, rfc3339
 from toolforge_gateway.model import Certificate, DistinguishedName
@@ -40,6 +40,7 @@ class WhoamiTests(Stage):
         self.assertIn("/jobs/openapi.json", api["paths"])
         self.assertNotIn("patterns", api)
         self.assertNotIn("message", said)
+        await eventually(self.log)
         self.assertEqual(said["request_id"], self.log()[0]["request_id"])
 
     async def test_certificate(self):
@@ -80,6 +81,7 @@ class WhoamiTests(Stage):
         token = b"11111111-2222-3333-4444-555555555555"
         answer = await self.ask(ASK.replace(b"/whoami", b"/whoami?token=" + token), b"}\n", None)
         self.assertNotIn(token, answer)
+        await eventually(self.log)
         self.assertNotIn(token.decode(), json.dumps(self.log()))
 
     async def test_unknown(self):
