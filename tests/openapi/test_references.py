@@ -208,6 +208,16 @@ class SchemaReferenceTests(SynchronousTestCase):
             {"$dynamicAnchor": "Apinode", "items": {"$dynamicRef": "#Apinode"}},
         )
 
+    def test_dynamic_twice(self) -> None:
+        """Two of one name, which only $id kept apart, are an error."""
+        one = {"$id": "https://example.org/a", "$dynamicAnchor": "node"}
+        two = {"$id": "https://example.org/b", "$dynamicAnchor": "node"}
+        result = merged(document(schemas={"A": one, "B": two}))
+        [finding] = result.findings
+        self.assertEqual(
+            (finding.level, finding.location), ("error", "/components/schemas/B/$dynamicAnchor")
+        )
+
     def test_discriminator_mapping(self) -> None:
         """Both forms of a mapping's values follow, and its keys stay."""
         schema = {
@@ -291,6 +301,28 @@ class ReferenceTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(faults(result.document), [])
+
+    def test_into_parameters_that_move(self) -> None:
+        """A path item that falls apart takes its parameters along, but those nobody can send."""
+        inner = {"name": "x-toolforge-tool", "in": "header", "schema": TEXT}
+        query = {"name": "q", "in": "query", "schema": TEXT}
+        apart = {
+            "parameters": [inner, query],
+            "get": operation(),
+            "put": operation(servers=[{"url": "/v2"}]),
+        }
+        using = operation(parameters=[{"$ref": "#/paths/~1x/parameters/1"}])
+        result = merged(document({"/x": apart, "/y": {"get": using}}))
+        self.assertEqual(result.findings, ())
+        self.assertEqual(references(result.document), ["#/paths/~1api~1x/get/parameters/0"])
+        self.assertEqual(result.document["paths"]["/api/v2/x"]["put"]["parameters"], [query])
+        using = operation(parameters=[{"$ref": "#/paths/~1x/parameters/0"}])
+        result = merged(document({"/x": apart, "/y": {"get": using}}))
+        self.assertEqual((result.findings, references(result.document)), ((), []))
+        kept = {"parameters": {"P": {"$ref": "#/paths/~1x/parameters/0"}}}
+        result = merged(document({"/x": apart}, components=kept))
+        self.assertEqual(result.left_out, {"api"})
+        self.assertEqual(result.findings[0].location, "/components/parameters/P/$ref")
 
     def test_links(self) -> None:
         """Links find their operation by its new name and at its new place."""

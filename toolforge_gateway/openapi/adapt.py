@@ -50,6 +50,8 @@ class Adapter:
     _placing: Placing = attrs.field(init=False)
     _shown_tags: dict[str, None] = attrs.Factory(dict)
     _used: set[Place] | None = None
+    _dropped: dict[Place, Any] = attrs.Factory(dict)
+    """Parameters that are left out, by their places."""
 
     def share(self) -> Share:
         """The share; worth nothing if the record has errors then."""
@@ -159,9 +161,12 @@ class Adapter:
             where, name = key_of(found)
             if where == "cookie":
                 name = "Cookie"
+            here = (*at, "parameters", str(n))
             if where in ("header", "cookie") and not header_passes(name, access):
+                self._dropped[here] = each
                 continue
-            self.record.shifts[(*at, "parameters", str(n))] = (str(len(kept)),)
+            self.record.shifts[here] = (str(len(kept)),)
+            self._placing.sources.setdefault(here[:-1], []).append(here[-1])
             kept.append(each)
         holder["parameters"] = kept
         if not kept:
@@ -225,12 +230,22 @@ class Adapter:
             name: self.names.component("$dynamicAnchor", name, at[0])
             for name, at in self.record.dynamic.items()
         }
+        for places in self.record.dynamic.values():
+            for second in places[1:]:
+                self.record.error(
+                    (*second, "$dynamicAnchor"),
+                    "is there twice, which cannot be told apart without $id",
+                    "choose another name",
+                )
         for at in (place for places in self.record.dynamic.values() for place in places):
             tree = self.record.trees.get(at)
             if isinstance(tree, dict) and "$dynamicAnchor" in tree:
                 tree["$dynamicAnchor"] = anchors[tree["$dynamicAnchor"]]
+        dropped = {id(each) for each in self._dropped.values()}
         for link in self.record.links:
             assert link.target is not None, "an error otherwise"
+            if id(link.holder) in dropped:
+                continue
             if link.kind == "operationId":
                 link.holder[link.key] = ids[link.target]
                 if self._relocated(link.target) is None:
@@ -248,7 +263,7 @@ class Adapter:
 
     def _lost(self, at: Place) -> None:
         self.record.error(
-            at, "leads into an operation that is left out", "put what it leads to into components"
+            at, "leads into something that is left out", "put what it leads to into components"
         )
 
     def _relocated(self, place: Place) -> Place | None:
@@ -256,6 +271,8 @@ class Adapter:
         found: list[str] = []
         for n in range(1, len(place) + 1):
             start = place[:n]
+            if start in self._dropped:
+                return None
             if start in self._placing.places:
                 found = list(self._placing.places[start])
             else:

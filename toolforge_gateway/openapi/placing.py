@@ -43,6 +43,8 @@ class Placing:
     resolved: Resolved
     places: dict[Place, Place] = attrs.Factory(dict)
     """Places of the source that are somewhere else in the result."""
+    sources: dict[Place, list[str]] = attrs.Factory(dict)
+    """Lists of parameters that have become shorter: where each had been."""
     _referred: set[Place] | None = None
 
     def all(self) -> list[Placed]:
@@ -168,11 +170,11 @@ class Placing:
         own = operation.tree.setdefault("parameters", [])
         keys = {key_of(follow(each)) for each in own}
         goal = ("paths", placed.path, operation.method, "parameters")
-        for n, each in enumerate(operation.item["parameters"]):
+        at = (*operation.at[:-1], "parameters")
+        had_been = self.sources.get(at) or map(str, range(len(operation.item["parameters"])))
+        for n, each in zip(had_been, operation.item["parameters"], strict=True):
             if key_of(follow(each)) not in keys:
-                self.places.setdefault(
-                    (*operation.at[:-1], "parameters", str(n)), (*goal, str(len(own)))
-                )
+                self.places.setdefault((*at, n), (*goal, str(len(own))))
                 own.append(each)
 
 
