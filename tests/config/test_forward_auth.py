@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.samples import complaints, completed, loaded
+from toolforge_gateway.config import load
+from toolforge_gateway.forwardauth.dialects import DIALECTS
 from toolforge_gateway.model import Kind
 
 GOOD = "{name: a, client_ca: a, cn: x, dialect: nginx, certificate_from: X-Cert}"
@@ -106,3 +110,15 @@ class AuthTests(SynchronousTestCase):
                 " give each its own",
             ],
         )
+
+    def test_shipped(self) -> None:
+        """What is shipped and what is documented can be loaded."""
+        root = Path(__file__).resolve().parents[2]
+        [proxy] = load(root / "etc" / "gateway.yaml").trusted_proxies
+        self.assertEqual((proxy.name, proxy.dialect), ("front-proxy", "nginx"))
+        documented = (root / "docs" / "forward-auth" / "gateway.yaml").read_text(encoding="utf-8")
+        entries = documented.split("    - name: ")[1:]
+        for entry in entries:
+            text = "auth:\n  trusted_proxies:\n    - name: " + entry.replace("backend", "a")
+            self.assertEqual(complaints(completed(text)), [], text)
+        self.assertEqual(len(entries), len(DIALECTS))

@@ -313,7 +313,7 @@ def write_demo(
     """Write a whole demonstration PKI, in place of an earlier one or not at all.
 
     Files: `k8s-ca.crt`, `backend-ca.crt`, `server-ca.crt`; with a `.key`
-    beside each `.crt`: `server`, `gateway-client`, `backend`, `admin`,
+    beside each `.crt`: `server`, `gateway-client`, `backend`, `admin`, `front-proxy`,
     `service-components-api` and `tool-NAME` for each of `tools`.
 
     :raise FileExistsError: the directory has files that are not such a PKI.
@@ -356,6 +356,7 @@ def _write_demo_files(
         fresh, "backend"
     )
     backend.issue([("CN", "api-gateway")]).write(fresh, "gateway-client")
+    backend.issue([("CN", "front-proxy")]).write(fresh, "front-proxy")
     backend.issue([("O", "toolforge"), ("CN", "service:components-api")]).write(
         fresh, "service-components-api"
     )
