@@ -14,6 +14,7 @@ from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.crosssite import SiteRule
 from toolforge_gateway.edge.forward_auth import ASKED_AGAIN, LONGEST, ForwardAuth, Parties
 from toolforge_gateway.edge.gatekeeper import Gatekeeper
+from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits, parse_request_head
 from toolforge_gateway.model import (
     Certificate,
@@ -76,7 +77,7 @@ class MemoryTests(SynchronousTestCase):
         )
         head = parse_request_head(text.encode(), HeadLimits())
         exchange = Exchange("id", "192.0.2.1", 0)
-        self.auth.decide(Caller(None, certificate=PROXY), exchange, head, "/auth")
+        self.answer = self.auth.decide(Caller(None, certificate=PROXY), exchange, head, "/auth")
         return exchange.reason
 
     def counts(self) -> tuple[int, int]:
@@ -103,6 +104,23 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(self.ask(), "known-caller")
         self.now = 2000
         self.assertEqual(self.ask(), "revocation-list-expired")
+
+    def test_reasons(self) -> None:
+        """A reason that is no word, of somebody's plug-in, breaks no header."""
+        for reason in ("a\r\nX-Evil: 1", "schön", "two words", "", "x" * 5000):
+            self.auth.forget()
+            refusal = Refusal(403, reason, "no")
+            self.authenticator.authenticate = Mock(side_effect=refusal)
+            self.assertEqual(self.ask(), reason)
+            self.assertIn(b"\r\nX-Toolforge-Reason: refused\r\n", self.said())
+
+    def said(self) -> bytes:
+        """The lines of the last answer."""
+        answer = Mock()
+        exchange = Exchange("id", "192.0.2.1", 0)
+        self.answer(exchange, answer)
+        [(_, lines, _)] = [call.args for call in answer.whole.call_args_list]
+        return lines
 
     def test_bounds(self) -> None:
         """Many clients, or long headers, do not make it grow."""

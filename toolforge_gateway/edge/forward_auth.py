@@ -14,6 +14,7 @@ answer.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -69,6 +70,7 @@ NOT_A_PROXY = Refusal(
 )
 
 _OWN_PAGE = Decision("own-page")
+_is_word = re.compile(r"[!-~]{1,80}").fullmatch
 
 
 def is_asked(path: str) -> bool:
@@ -306,7 +308,8 @@ class ForwardAuth:
         return write.lines(
             (
                 (b"Date", self._http_date()),
-                (b"X-Toolforge-Reason", reason.encode("ascii")),
+                # A plug-in's word may be anything.
+                (b"X-Toolforge-Reason", b"refused" if not _is_word(reason) else reason.encode()),
                 (b"X-Request-ID", exchange.request_id.encode("ascii")),
                 (b"Cache-Control", b"no-store"),
                 (b"X-Content-Type-Options", b"nosniff"),

@@ -158,6 +158,8 @@ def _below(target: bytes) -> bytes:
 def _last_address(value: bytes | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     text = (value or b"").rpartition(b",")[2].strip(b" \t").decode("latin-1")
     try:
-        return ipaddress.ip_address(text) if "%" not in text else None
+        address = ipaddress.ip_address(text) if "%" not in text else None
     except ValueError:
         return None
+    # As the clients of a dual-stack socket are known elsewhere.
+    return getattr(address, "ipv4_mapped", None) or address
