@@ -88,10 +88,9 @@ class Negotiating(Backend):
 class ForwardAuth(Stage):
     """A proxy, the gateway that it asks, and the backend that it forwards to."""
 
+    timeout = 120
     proxy = ""
     backend_keys = {"anonymous": "refuse", "anonymous_paths": ["/v{n}/healthz"]}
-    own_headers: dict[str, str] = {}
-    """What a client could show of itself in this proxy's header: by certificate."""
 
     def setUp(self):
         self.patch(stage, "Backend", Negotiating)
