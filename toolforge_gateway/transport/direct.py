@@ -29,7 +29,7 @@ from zope.interface import implementer
 from toolforge_gateway.transport.dispatch import GONE, READ, WRITE, Dispatcher
 from toolforge_gateway.transport.handles import RECORD, SHORT, kept, receive, relay, send
 from toolforge_gateway.transport.interfaces import ISecureTransport
-from toolforge_gateway.transport.sockets import gather, has_room, nothing_to_read
+from toolforge_gateway.transport.sockets import has_room, nothing_to_read
 
 TURN = 16
 """Records that one connection may deliver before others have their turn."""
@@ -271,9 +271,7 @@ class DirectTLS(Protocol):
         if not has_room(into._socket):
             into._pause_producer()
             return 0
-        gather(into._socket, True)
         moved, unsent, error = relay(self._tls, into._tls, records)
-        gather(into._socket, False)
         self._turn -= records
         if unsent:
             into._unsent(kept(unsent), error)

@@ -23,10 +23,3 @@ def has_room(of: socket.socket) -> bool:
     poll = select.poll()
     poll.register(of, select.POLLOUT)
     return bool(poll.poll(0))
-
-
-def gather(of: socket.socket, wanted: bool) -> None:
-    """Let writes to a socket leave in packets as large as can be, until it is
-    no longer wanted; then the rest leaves at once (tcp(7), TCP_CORK)."""
-    if of.family != socket.AF_UNIX:
-        of.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, wanted)
