@@ -11,8 +11,28 @@ from twisted.trial.unittest import SynchronousTestCase
 from toolforge_gateway.openapi.read import read
 from toolforge_gateway.openapi.write import as_json, as_yaml
 
-TEXT = strategies.text(max_size=12) | strategies.sampled_from(
-    ["null", "YES", "1e3", "0o10", "12:30", "=", "<<", "- a", "a: b", "a #b", "{a", "a,", "'", "?"]
+LINES = strategies.lists(strategies.text("a \t#:-|\r\x85é", max_size=4), max_size=4).map("\n".join)
+TEXT = (
+    LINES
+    | strategies.text(max_size=12)
+    | strategies.sampled_from(
+        [
+            "null",
+            "YES",
+            "1e3",
+            "0o10",
+            "12:30",
+            "=",
+            "<<",
+            "- a",
+            "a: b",
+            "a #b",
+            "{a",
+            "a,",
+            "'",
+            "?",
+        ]
+    )
 )
 TREES = strategies.dictionaries(
     TEXT,
@@ -37,7 +57,7 @@ class WriteTests(SynchronousTestCase):
     def test_any_tree(self) -> None:
         """Whatever the tree, YAML gives it back, under the rules of 1.1 and of 1.2."""
 
-        @settings(max_examples=300, deadline=None)
+        @settings(max_examples=200, deadline=None)
         @given(TREES)
         def check(tree: dict) -> None:
             text = as_yaml(tree)
@@ -53,6 +73,7 @@ class WriteTests(SynchronousTestCase):
             "openapi": "3.1.1",
             "paths": {"/a/{b}": {"get": {"tags": ["x", {"w": [], "z": [[1], {}]}], "e": 1e22}}},
             "on": None,
+            "words": ["Two\n  lines", {"end": "One\n\nmore\n"}, "no\n\n", " no\nx", "no \nx"],
         }
         self.assertEqual(
             as_yaml(tree).decode(),
@@ -69,6 +90,17 @@ paths:
         - {}
       e: 1.0e+22
 "on": null
+words:
+- |-
+    Two
+      lines
+- end: |
+    One
+
+    more
+- "no\\n\\n"
+- " no\\nx"
+- "no \\nx"
 """,
         )
 

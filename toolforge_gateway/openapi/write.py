@@ -17,6 +17,8 @@ _WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
 """What would not be text without quotes, in any case of letters."""
 _NOT_PRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Signs that JSON takes as they are and YAML does not (YAML 1.2 section 5.1)."""
+_NOT_AS_IT_STANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""The same, and what JSON escapes, but for tabs and line ends."""
 _LONGEST_KEY = 1000
 """Signs of a key that may stand before a colon without further notice (section 7.4.2)."""
 
@@ -54,22 +56,40 @@ def _block(value: Any, indent: str, lines: list[str]) -> None:
                 # The dashes of a list stand out enough by themselves.
                 _block(below, indent if isinstance(below, list) else indent + "  ", lines)
             else:
-                lines.append(f"{head} {_scalar(below)}")
+                lines.append(f"{head} {_scalar(below, indent)}")
     elif isinstance(value, list) and value:
         for below in value:
             first = len(lines)
             _block(below, indent + "  ", lines)
             lines[first] = f"{indent}- {lines[first][len(indent) + 2 :]}"
     else:
-        lines.append(indent + _scalar(value))
+        lines.append(indent + _scalar(value, indent))
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: Any, indent: str) -> str:
+    """:param indent: of what it belongs to."""
     if isinstance(value, str):
-        return _text(value)
+        return _as_it_stands(value, indent + "  ") or _text(value)
     text = json.dumps(value)
     # 1.1 knows no float without a point.
     return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
+
+
+def _as_it_stands(text: str, indent: str) -> str | None:
+    """Text of several lines as a literal block (section 8.1.2); None: it cannot be one."""
+    body = text.removesuffix("\n")
+    lines = body.split("\n")
+    if (
+        len(lines) < 2
+        or _NOT_AS_IT_STANDS.search(text)
+        or any(line != line.rstrip() for line in lines)
+        or not lines[0]
+        or not lines[-1]
+        or lines[0][0].isspace()
+    ):
+        return None
+    mark = "|" if body != text else "|-"
+    return "\n".join([mark, *(line and indent + line for line in lines)])
 
 
 def _text(text: str) -> str:
