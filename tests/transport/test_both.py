@@ -461,6 +461,17 @@ class Both:
             await turn()
         self.assertFalse(above.transport.is_quiet())
 
+    async def test_no_more_quiet(self):
+        """What has ended is not quiet, whoever has its descriptor's number by then."""
+        client, above = await self.pair()
+        self.assertTrue(above.transport.is_quiet())
+        transport = above.transport
+        client.transport.abortConnection()
+        await above.closed()
+        other, _ = await self.pair()
+        self.assertFalse(transport.is_quiet())
+        self.assertIsNone(other.lost)
+
     async def test_bad_handshake(self):
         """A handshake that fails is the end, with the reason; the protocol above never hears that
         it was completed."""

@@ -21,12 +21,11 @@ from zope.interface import implementer
 
 from toolforge_gateway.edge.answer import ClientAnswer
 from toolforge_gateway.edge.caller import Caller
-from toolforge_gateway.edge.clearance import LONGEST, ROOM, Clearance
+from toolforge_gateway.edge.clearance import Clearance
+from toolforge_gateway.edge.heads import Heads
 from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.errors import BadMessage, Refusal
 from toolforge_gateway.http.body import decoder_for
-from toolforge_gateway.http.head import HeadReader
-from toolforge_gateway.http.known import has_secrets
 from toolforge_gateway.interfaces import IForward
 from toolforge_gateway.model import Exchange
 
@@ -70,8 +69,7 @@ class ServerConnection(Protocol):
         self.deadline: float | None = None
         self.caller = Caller(address=None)
         self._phase = _Phase.HANDSHAKE
-        self._reader: HeadReader | None = None  # while a head comes in pieces
-        self._repeats: dict[bytes, Clearance] | None = None
+        self._heads = Heads(server.head_limits)
         self._pending = b""
         self._pumping = False
         self._exchange: Exchange | None = None
@@ -104,8 +102,8 @@ class ServerConnection(Protocol):
         if self._decoder is not None and self._forward is not None:
             self._read_body(data)
         elif self._phase is not _CLOSING:
-            if self._phase is _READING and self._repeats and not self._pending:
-                clearance = self._repeats.get(data)
+            if self._phase is _READING and not self._pending:
+                clearance = self._heads.find(data)
                 if clearance is not None and self._serve_again(clearance):
                     return
             self._pending = self._pending + data if self._pending else data
@@ -132,7 +130,7 @@ class ServerConnection(Protocol):
         if self._phase is _Phase.HANDSHAKE:
             self.transport.abortConnection()
         elif self._phase is _READING:
-            if self._has_begun():
+            if self._heads.begun:
                 self._refuse_unread(
                     BadMessage(408, "head-timeout", "your request's head did not come in time")
                 )
@@ -232,7 +230,7 @@ class ServerConnection(Protocol):
     def examine_again(self) -> None:
         """The rules for certificates have changed since the handshake."""
         if self._phase in (_READING, _SERVING):
-            self._repeats = None
+            self._heads.forget()
             former = Caller(address=self.caller.address)
             self.caller = self._server.identify(self.transport, former)
 
@@ -243,7 +241,7 @@ class ServerConnection(Protocol):
 
     def drain(self) -> None:
         """Close now if idle; else the current answer is the last."""
-        if self._phase is _READING and not self._has_begun() and not self._pending:
+        if self._phase is _READING and not self._heads.begun and not self._pending:
             self._close()
 
     def give_up(self) -> None:
@@ -268,35 +266,15 @@ class ServerConnection(Protocol):
         finally:
             self._pumping = False
 
-    def _has_begun(self) -> bool:
-        """Whether anything of a head has come."""
-        return self._reader is not None and self._reader.started
-
-    def _complete_head(self, data: bytes) -> bytes | None:
-        """The head that these bytes complete, if they do; the rest is pending.
-
-        :raise BadMessage: no further byte could make a head of them.
-        """
-        if self._reader is None:
-            # Nearly all heads come by themselves and in one piece.
-            end = data.find(b"\r\n\r\n", 2) + 4
-            if end == len(data) <= self._server.head_limits.request_line:
-                return data
-            self._reader = HeadReader(self._server.head_limits)
-        had_begun = self._reader.started
-        raw = self._reader.feed(data)
-        if raw is not None:
-            self._pending = self._reader.rest
-            self._reader = None
-        elif self._reader.started and not had_begun:
-            self._due_in(self._server.timeouts.request_head)
-        return raw
-
     def _read_head(self, data: bytes) -> None:
+        had_begun = self._heads.begun
         try:
-            raw = self._complete_head(data)
+            raw = self._heads.feed(data)
             if raw is None:
+                if self._heads.begun and not had_begun:
+                    self._due_in(self._server.timeouts.request_head)
                 return
+            self._pending = self._heads.rest
             head = self._server.requests.parse(raw)
         except BadMessage as refusal:
             self._refuse_unread(refusal)
@@ -317,26 +295,12 @@ class ServerConnection(Protocol):
             self._deciding = started
             started.addCallbacks(self._decided, self._undecided).addErrback(self._broke)
         else:
-            self._remember(raw, started)
+            self._heads.remember(raw, started)
             self._serve(started)
-
-    def _remember(self, raw: bytes, started: object) -> None:
-        """Keep what is known of a request, in case it is sent again."""
-        if self._repeats is None:
-            self._repeats = {}  # Most clients ask once: begin with the second.
-        elif (
-            isinstance(started, Clearance)
-            and started.repeatable
-            and len(raw) <= LONGEST
-            and not has_secrets(started.head)
-        ):
-            if len(self._repeats) >= ROOM:
-                self._repeats.clear()
-            self._repeats[raw] = started
 
     def _serve_again(self, clearance: Clearance) -> bool:
         """Serve a request that was sent before, if that is still allowed."""
-        if self._reader is not None or self._output_full or self._pumping:
+        if self._output_full or self._pumping:
             return False
         exchange = self._server.again(self.caller, clearance)
         if exchange is None:

@@ -29,7 +29,7 @@ from zope.interface import implementer
 from toolforge_gateway.transport.dispatch import GONE, READ, WRITE, Dispatcher
 from toolforge_gateway.transport.handles import RECORD, SHORT, kept, receive, relay, send
 from toolforge_gateway.transport.interfaces import ISecureTransport
-from toolforge_gateway.transport.sockets import has_room, nothing_to_read
+from toolforge_gateway.transport.sockets import has_room, silence_of
 
 TURN = 16
 """Records that one connection may deliver before others have their turn."""
@@ -71,6 +71,7 @@ class DirectTLS(Protocol):
         self._turn = 0
         self._long = False
         self._producer: Any = None
+        self._is_silent: Callable[[], bool] | None = None
         self._reason: Failure | None = None
         # A read may have to write first, and the other way round: a change of
         # keys (RFC 8446 section 4.6.3) needs an answer.
@@ -331,7 +332,11 @@ class DirectTLS(Protocol):
 
     def is_quiet(self) -> bool:
         """See `ISecureTransport`."""
-        return nothing_to_read(self._socket)
+        if self._descriptor < 0:
+            return False  # and its number may be somebody else's by now
+        if self._is_silent is None:
+            self._is_silent = silence_of(self._socket)
+        return self._is_silent()
 
     def getHandle(self) -> SSL.Connection:
         return self._tls

@@ -34,7 +34,8 @@ class PortableTLS(TLSMemoryBIOProtocol):
 
     def is_quiet(self) -> bool:
         """See `ISecureTransport`."""
-        return nothing_to_read(self._bottom().getHandle())
+        bottom = self._bottom()
+        return bool(bottom.connected) and nothing_to_read(bottom.getHandle())
 
     def pour(self, into: Any, most: int) -> int:
         """See `ISecureTransport`; all bytes go through memory here."""
