@@ -174,6 +174,7 @@ class Lines(CoroutineCase, PageTest):
             ("createJob", {}, {"name": "x", "cmd": "y", "imagename": "z", "unheard": 1}),
             ("createJob", {}, "no JSON"),
             ("envvarsHealth", {}, None),
+            ("followLog", {"job": "x", "since": "1h"}, None),
             ("oldBuild", {"id": "x"}, None),
         ]:
             self.assertIsNone(await self.lines(operation, TOOLFORGE, values, body), operation)

@@ -9,6 +9,8 @@ from tests.browser.document import JSON, document
 from tests.browser.stage import PageTest, accessibility, screenshot
 from tests.coroutines import CoroutineCase
 
+TALL = {"width": 1200, "height": 1100}
+
 
 def serve(page: Any, found: JSON | None = None, status: int = 200) -> None:
     """Put a document in the place of the gateway's."""
@@ -385,8 +387,8 @@ class Looks(CoroutineCase, PageTest):
     async def test_screenshots(self) -> None:
         """The page as docs/pages.md shows it."""
         for name, options in [
-            ("docs-light", {}),
-            ("docs-dark", {"dark": True}),
+            ("docs-light", {"viewport": TALL}),
+            ("docs-dark", {"viewport": TALL, "dark": True}),
             ("docs-narrow", {"narrow": True}),
         ]:
 

@@ -9,7 +9,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from tests.browser.stage import PageTest, accessibility, screenshot
-from tests.browser.test_docs import shown, unfold
+from tests.browser.test_docs import TALL, shown, unfold
 from tests.clients import programs
 from tests.coroutines import CoroutineCase
 
@@ -69,8 +69,8 @@ class Live(CoroutineCase, PageTest):
     async def test_screenshots(self) -> None:
         """The pictures of docs/pages.md."""
         for name, options in [
-            ("docs-live", {"viewport": {"width": 1200, "height": 1100}}),
-            ("docs-live-dark", {"dark": True, "viewport": {"width": 1200, "height": 1100}}),
+            ("docs-live", {"viewport": TALL}),
+            ("docs-live-dark", {"viewport": TALL, "dark": True}),
         ]:
 
             def look(page: Any, name: str = name) -> None:

@@ -87,6 +87,8 @@ export function toolforge(call, template) {
     known.find(({ shape }) => shape.test(literal) && shape.test(call.path)) ??
     known.find(({ relaxed }) => relaxed.test(literal) && relaxed.test(call.path));
   if (!found) return null;
+  // What is asked for in the query has no option, but where the words are made of it.
+  if (call.query.length && found.words.length < 3) return null;
   const values = call.path.match(found.relaxed).slice(1).map(decodeURIComponent);
   const made = found.words(values, call.body?.kind === "json" ? call.body.value : null, call.query);
   if (made === null) return null;
