@@ -77,6 +77,13 @@ class TogetherTests(SinkCase):
         self.later.pop()()
         self.assertEqual(self.written, ["1\n2\n", "3\n"])
 
+    def test_no_turn(self) -> None:
+        """Where nothing else is going on a line is written at once."""
+        self.lines = Together(self.written.append, lambda call: call())
+        self.lines("1\n")
+        self.lines("2\n")
+        self.assertEqual(self.written, ["1\n", "2\n"])
+
     def test_end(self) -> None:
         """What is flushed before the turn is over is not written twice, and nothing is no write."""
         self.lines("1\n")

@@ -22,7 +22,7 @@ class Together:
     write is enough for them, and a busy gateway has several in each turn.
 
     :param write: takes one or more lines.
-    :param after: calls back when the turn is over.
+    :param after: calls back when the turn is over; at once if there is none.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class Together:
         self._lines: list[str] = []
 
     def __call__(self, line: str) -> None:
-        if not self._lines:
-            self._after(self.flush)
         self._lines.append(line)
+        if len(self._lines) == 1:
+            self._after(self.flush)
 
     def flush(self) -> None:
         """Hand on what there is, now."""

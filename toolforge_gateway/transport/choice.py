@@ -78,11 +78,12 @@ class Transports:
         return DirectPort(port, factory, self._dispatcher, self._reactor)
 
     def after(self, call: Callable[[], None]) -> None:
-        """Call when the events at hand have been dealt with."""
-        if self._dispatcher is None:
-            self._reactor.callLater(0, call)
-        else:
+        """Call when the events at hand have been dealt with; if there are none
+        that we know of, at once."""
+        if self._dispatcher is not None and self._dispatcher.handling:
             self._dispatcher.after(call)
+        else:
+            call()
 
     def client(
         self, creator: IOpenSSLClientConnectionCreator, above: IProtocolFactory

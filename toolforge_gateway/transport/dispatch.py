@@ -30,6 +30,7 @@ class Dispatcher:
     """Watches descriptors; begins when the first one comes.
 
     :param reactor: IReactorFDSet.
+    :ivar handling: whether events are at hand.
     """
 
     def __init__(self, reactor: Any):
@@ -37,7 +38,7 @@ class Dispatcher:
         self._epoll: select.epoll | None = None
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._after: list[Callable[[], None]] = []
-        self._handling = False
+        self.handling = False
 
     def watch(self, descriptor: int, events: int, handler: Callable[[int], None]) -> None:
         """Call `handler(events)` whenever one of these events is there.
@@ -74,7 +75,7 @@ class Dispatcher:
         """Call when the events at hand have been handled: nobody is in the
         middle of anything then, and a descriptor may be closed, whose number
         the next one to be opened gets."""
-        if not self._handling and not self._after:
+        if not self.handling and not self._after:
             self._reactor.callLater(0, self._call_after)
         self._after.append(call)
 
@@ -94,7 +95,7 @@ class Dispatcher:
 
     def doRead(self) -> None:
         assert self._epoll is not None, "only read while it is there"
-        self._handling = True
+        self.handling = True
         for descriptor, events in self._epoll.poll(0, EVENTS):
             # An earlier handler may have closed this one.
             handler = self._handlers.get(descriptor)
@@ -103,7 +104,7 @@ class Dispatcher:
                     handler(events)
                 except Exception:
                     log.failure("a connection's handler failed")
-        self._handling = False
+        self.handling = False
         self._call_after()
 
     def connectionLost(self, reason: object) -> None:
