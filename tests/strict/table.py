@@ -59,9 +59,9 @@ def arriving(
     lines = [method + b" " + target + b" HTTP/1.1", b"Host: upstream", *fields]
     lines += [b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-Proto: https"]
     lines += [b"X-Forwarded-Host: " + host] if host is not None else []
-    lines += [b"X-Request-ID: ..."]
     lines += [b"X-Toolforge-Tool: " + tool, b"X-Toolforge-User: " + tool] if tool else []
     lines += [framing] if framing is not None else []
+    lines += [b"X-Request-ID: ..."]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
