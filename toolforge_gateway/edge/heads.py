@@ -36,8 +36,10 @@ class Heads:
         self.rest = b""
         if self._reader is None:
             # Nearly all heads come by themselves and in one piece.
-            end = data.find(b"\r\n\r\n", 2) + 4
-            if end == len(data) <= self._limits.request_line:
+            if (
+                len(data) <= self._limits.request_line
+                and data.find(b"\r\n\r\n", 2) == len(data) - 4 > 0
+            ):
                 return data
             self._reader = HeadReader(self._limits)
         raw = self._reader.feed(data)
