@@ -89,6 +89,8 @@ def go(peer: Peer, around: Surroundings, client: Running) -> tuple[Report, Figur
             f"{peer.name}: {report.errors} of {report.requests + report.errors} requests failed, "
             f"the first one: {report.error}"
         )
+    if not proxy_seconds:
+        raise CannotRun(f"{peer.name} has done nothing: somebody else answers on its port")
     if not report.tls.startswith(TLS):
         raise CannotRun(f"{peer.name} speaks {report.tls}, and {TLS} is what is compared here")
     seconds = report.seconds

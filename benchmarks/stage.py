@@ -141,9 +141,16 @@ def program(name: str) -> str:
     return found
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody listens on now, another one each time: the
+    kernel may offer one again that was given to somebody who does not listen yet."""
+    while True:
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            port: int = listening.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port

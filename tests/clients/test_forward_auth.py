@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -100,8 +101,10 @@ class ForwardAuth(Stage):
         """Start the proxy; every test begins with it."""
         self.recorder = Recorder()
         self.backend.script = self.recorder
-        self.etc = (self.folder / "etc").resolve()
-        self.etc.mkdir()
+        # HAProxy takes 97 characters for the path of a socket, and a checkout may be deep.
+        self.etc = Path(tempfile.mkdtemp(prefix="forward-auth-"))
+        self.addCleanup(shutil.rmtree, self.etc)
+        self.etc.chmod(0o755)
         for name in FILES:
             shutil.copy(pki() / name, self.etc / name)
         for mine, name in (("server", "server"), ("proxy", "gateway-client")):
