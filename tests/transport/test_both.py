@@ -304,6 +304,8 @@ class Both:
         pouring.end.transport.abortConnection()
         pouring.client.send(numbered(8 * MEGABYTE))
         await pouring.sink.closed()
+        # It may have been waiting for the one that is gone.
+        pouring.sender.transport.resumeProducing()
         await pouring.sender.until(lambda: pouring.delivered + pouring.poured == 9 * MEGABYTE)
         pouring.sender.send(b"still here")
         await pouring.client.until(b"still here")
