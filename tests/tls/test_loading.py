@@ -34,7 +34,7 @@ class LoadingTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.files = Files.make()
-        self.clock = clock_at(NOW.timestamp())
+        self.clock = clock_at()
 
     def complaints(self, settings: ServerTLS) -> list[str]:
         """What loading says, without the names of directories."""
