@@ -120,6 +120,8 @@ def prepare(
     routes = [proxy.route for proxy in proxies]
     pages = {
         "docs": docs_page(frame, refuse),
+        # Where browsers look for the icon of what is no page, like the document itself.
+        "favicon.ico": frame.assets.page("icon.svg"),
         "whoami": Whoami(routes, authorizer, reactor.seconds),
     }
     api_document = live_document(configuration, loaded, reactor)

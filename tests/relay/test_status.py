@@ -210,6 +210,13 @@ class HomeTests(StatusCase):
             self.assertIn(b"no-store", answer)
             self.assertIn(b"<code>/jobs/</code>", answer)
 
+    async def test_icon(self) -> None:
+        """What a browser asks for beside everything that is no page is there."""
+        answer = await self.closed(HOME.replace(b"GET / ", b"GET /favicon.ico "))
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
+        self.assertIn(b"image/svg+xml", answer)
+        self.assertTrue(answer.endswith(b"</svg>\n"), answer[-50:])
+
 
 class OperationsTests(StatusCase):
     """The operations port: plain HTTP on loopback."""

@@ -14,7 +14,16 @@ from toolforge_gateway.config.values import Anonymous, Backend, SlowPath, Timeou
 from toolforge_gateway.routing import PathTemplate
 
 RESERVED = frozenset(
-    ["healthz", "openapi.json", "openapi.yaml", "docs", "status", "auth", "whoami"]
+    [
+        "healthz",
+        "openapi.json",
+        "openapi.yaml",
+        "docs",
+        "status",
+        "auth",
+        "whoami",
+        "favicon.ico",
+    ]
 )
 """First segments that are the gateway's own, as `/` itself is."""
 

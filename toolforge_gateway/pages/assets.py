@@ -15,6 +15,7 @@ from toolforge_gateway.errors import Refusal
 from toolforge_gateway.pages.answers import (
     REVALIDATE,
     Content,
+    Page,
     Refuse,
     content,
     refuse_to_change,
@@ -73,6 +74,10 @@ class Assets(Resource):
         if name not in self._files:
             raise KeyError(name)
         return f"{self._mount}/{self._digest}/{name}"
+
+    def page(self, name: str) -> Page:
+        """One of the files, to be put at a path that never changes."""
+        return Page(lambda: self._content(name), self._refuse)
 
     def render(self, request: Any) -> Any:
         """See `Resource`."""
