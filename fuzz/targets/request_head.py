@@ -112,7 +112,7 @@ def _judge_written(head: RequestHead) -> None:
 
 
 def _judge_forwarded(head: RequestHead, forward_credentials: bool, *, trusted: bool) -> None:
-    """The same steps as `ReverseProxyResource.forward`."""
+    """The same steps as `ReverseProxyResource.outgoing`."""
     passed = headers.request_fields(head, forward_credentials=forward_credentials)
     for name in judges.NEVER_FROM_A_CLIENT:
         assert not judges.named(passed, name), (name, passed)
