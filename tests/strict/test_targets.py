@@ -128,7 +128,8 @@ FOREIGN = [
     (b"/jobs;x/v1/tool/tf-test/jobs", 404, "no-such-path"), (b"/jobsx/v1/tool/tf-test", 404, None),
     (b"/JOBS/v1/tool/tf-test/jobs", 404, None), (b"/Jobs/v1/tool/tf-test", 404, None),
     (b"/job/v1/tool/tf-test", 404, None), (b"/jobs%20/v1/tool/tf-test", 404, None),
-    (b"/v1/tool/tf-test/jobs", 404, None), (b"/favicon.icon", 404, None), (b"/jobs.json", 404, None),
+    (b"/v1/tool/tf-test/jobs", 404, None), (b"/favicon.icon", 404, None),
+    (b"/jobs.json", 404, None),
     (b"/jobs:443/v1/tool/tf-test", 404, None), (b"/jobs@x/v1/tool/tf-test", 404, None),
 ]  # fmt: skip
 """Readable in one way, and not the caller's."""
