@@ -31,6 +31,7 @@ LAYERS: dict[str, int] = {
     "routing": 1,
     "transport": 2,
     "config": 2,
+    "systemd": 2,
     "auth": 3,
     "observe": 3,
     "pages": 3,
