@@ -9,6 +9,7 @@ status, makes it `up` again.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 
 import attrs
@@ -57,6 +58,28 @@ class BackendState:
     """The reason word; "" when there was none."""
     last_failure_at: float | None
     last_answer_at: float | None
+
+    def plus(self, other: BackendState) -> BackendState:
+        """What two processes know of a backend: it is failing as long as one of them finds that,
+        and the other has not had an answer since."""
+        failed = max(self, other, key=lambda each: _or_never(each.last_failure_at))
+        answered = max(self, other, key=lambda each: _or_never(each.last_answer_at))
+        of_state = [each for each in (self, other) if each.state is State.FAILING]
+        late = _or_never(answered.last_answer_at)
+        if not of_state or late > max(_or_never(each.last_failure_at) for each in of_state):
+            of_state = [each for each in (self, other) if each.state is State.UP] or [self, other]
+        return BackendState(
+            state=of_state[0].state,
+            since=min(each.since for each in of_state),
+            failures=max(each.failures for each in of_state),
+            last_failure=failed.last_failure,
+            last_failure_at=failed.last_failure_at,
+            last_answer_at=answered.last_answer_at,
+        )
+
+
+def _or_never(moment: float | None) -> float:
+    return -math.inf if moment is None else moment
 
 
 class _Backend:

@@ -1,0 +1,172 @@
+"""Everything that is measured: one row for each measure.
+
+The one place where a measure gets its name, its labels, its sentence, and the rule by which those
+of several processes become one.  Whoever measures something new adds a row here, puts the number
+into the `Figures` of its process, and explains it in `docs/operations.md`; the sum over workers,
+the way between processes and /metrics know of it by this row alone.
+
+Names are those of Prometheus: base units, `_total` for what only grows.  No label may have values
+that a client can invent.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+PREFIX = "toolforge_gateway_"
+
+
+class Kind(enum.Enum):
+    """What sort of number it is."""
+
+    COUNTER = "counter"
+    """Only grows while its process lives; what a process has counted stays in the sum when it has
+    ended."""
+    GAUGE = "gauge"
+    """How it is now; of a process that has ended nothing stays."""
+    HISTOGRAM = "histogram"
+    """A `Spread` of durations; a counter in this respect."""
+
+
+class Together(enum.Enum):
+    """What the numbers of several processes make."""
+
+    SUM = "sum"
+    GREATEST = "greatest"
+    LEAST = "least"
+
+
+@attrs.frozen
+class Measure:
+    """One thing that is measured."""
+
+    name: str
+    kind: Kind
+    help: str
+    """One sentence for who reads /metrics."""
+    labels: tuple[str, ...] = ()
+    together: Together = Together.SUM
+
+
+def _counter(name: str, text: str, *labels: str, together: Together = Together.SUM) -> Measure:
+    return Measure(PREFIX + name + "_total", Kind.COUNTER, text, labels, together)
+
+
+def _gauge(name: str, text: str, *labels: str, together: Together = Together.SUM) -> Measure:
+    return Measure(PREFIX + name, Kind.GAUGE, text, labels, together)
+
+
+def _spread(name: str, text: str, *labels: str) -> Measure:
+    return Measure(PREFIX + name + "_seconds", Kind.HISTOGRAM, text, labels)
+
+
+REQUESTS = _counter(
+    "requests",
+    "Requests that are over; status_class is 2xx and so on, or none where the client left before"
+    " an answer began.",
+    "backend",
+    "method",
+    "status_class",
+)
+HEAD_SECONDS = _spread(
+    "response_head",
+    "Time from a request's head to its answer's head; what follows a log for hours is as quick as"
+    " it began.",
+    "backend",
+    "method",
+    "status_class",
+)
+DECISIONS = _counter(
+    "decisions",
+    "Requests that are over by their reason word in the access log; result is allowed, refused (by"
+    " us) or failed (by the backend).",
+    "backend",
+    "reason",
+    "result",
+)
+ERRORS = _counter(
+    "request_errors",
+    "Requests that failed by the fault of the gateway or a backend: 5xx, or the backend broke its"
+    " answer off.",
+    "backend",
+)
+INCOMPLETE = _counter(
+    "answers_incomplete", "Answers that did not reach their end, whoever ended them.", "backend"
+)
+BYTES_IN = _counter("request_body_bytes", "Bytes of request bodies.", "backend")
+BYTES_OUT = _counter("answer_body_bytes", "Bytes of answers' bodies.", "backend")
+
+CONNECTIONS = _gauge("connections", "Connections of clients that are open.")
+CONNECTIONS_LIMIT = _gauge("connections_limit", "How many connections of clients may be open.")
+UNDER_WAY = _gauge("requests_under_way", "Requests that are not over.")
+UNDER_WAY_LIMIT = _gauge("requests_under_way_limit", "How many requests may be under way.")
+STREAMS = _gauge("streams", "Requests that have been under way for more than ten seconds.")
+DRAINING = _gauge("draining", "Processes that end, and take no new requests.")
+
+UPSTREAM_CONNECTIONS = _gauge(
+    "upstream_connections",
+    "Connections to backends: idle ones are kept for the next request, busy ones serve one or are"
+    " being closed.",
+    "backend",
+    "state",
+)
+
+RELOADS = _counter(
+    "configuration_reloads",
+    "Attempts to load the configuration again, good or bad.",
+    "outcome",
+    together=Together.GREATEST,
+)
+RELOAD_GOOD = _gauge(
+    "configuration_last_reload_successful",
+    "1 when what was loaded last is what runs; 0 when it was refused, and the state before it goes"
+    " on.",
+    together=Together.LEAST,
+)
+RELOAD_AT = _gauge(
+    "configuration_last_reload_timestamp_seconds",
+    "When the configuration was last tried to be loaded, well or not.",
+    together=Together.GREATEST,
+)
+LOADED_AT = _gauge(
+    "configuration_loaded_timestamp_seconds",
+    "When the configuration that runs was loaded.",
+    together=Together.LEAST,
+)
+CONFIGURATION = _gauge(
+    "configuration_info",
+    "Processes that run each version of the configuration, which is the beginning of the file's"
+    " SHA-256.",
+    "version",
+)
+
+LAG = _spread("reactor_lag", "How late a timer was, looked at four times a second.")
+
+CPU = _counter("worker_cpu_seconds", "Processor time of each process.", "worker")
+SERVED = _counter("worker_requests", "Requests that each process has served.", "worker")
+WORKER_CONNECTIONS = _gauge("worker_connections", "Connections of clients by process.", "worker")
+MEMORY = _gauge("worker_resident_memory_bytes", "Memory of each process.", "worker")
+DESCRIPTORS = _gauge("worker_open_fds", "File descriptors that each process has open.", "worker")
+DESCRIPTORS_LIMIT = _gauge("worker_max_fds", "How many each process may have open.", "worker")
+STARTED_AT = _gauge(
+    "worker_start_time_seconds",
+    "When each process began to serve.",
+    "worker",
+    together=Together.GREATEST,
+)
+WORKERS_WANTED = _gauge("workers_wanted", "Processes that are to serve, by the configuration.")
+WORKER_DEATHS = _counter("worker_deaths", "Processes that ended without being asked to.")
+GENERATION = _gauge(
+    "generation",
+    "How often all processes have been replaced by new ones, plus one.",
+    together=Together.GREATEST,
+)
+
+MEASURES: Mapping[str, Measure] = MappingProxyType(
+    {each.name: each for each in list(globals().values()) if isinstance(each, Measure)}
+)
+"""All of them by name, in the order of this file."""
