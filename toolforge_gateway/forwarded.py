@@ -36,11 +36,6 @@ class Forwarded:
         return lines(self.fields)
 
 
-def request_id_line(request_id: str) -> bytes:
-    """How a backend is told a request's id."""
-    return b"X-Request-ID: %b\r\n" % request_id.encode("ascii")
-
-
 def resolve(
     fields: Iterable[Field],
     *,

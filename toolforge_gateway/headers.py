@@ -26,7 +26,9 @@ _HOP_BY_HOP = frozenset(
 _HOP_BY_HOP_FAMILIES = (b"proxy-",)
 
 # Written anew for each hop.
-_OURS = frozenset([b"content-length", b"expect", b"host", b"x-request-id"])
+_OURS = frozenset(
+    [b"content-length", b"expect", b"host", b"traceparent", b"tracestate", b"x-request-id"]
+)
 
 # Who the caller is and where it is, and which path or method is "really" meant:
 # names that gateways, application servers and frameworks are known to believe.
@@ -126,8 +128,8 @@ def request_fields(head: RequestHead, *, forward_credentials: bool) -> list[Fiel
     """The client's fields for the backend, in the client's order and spelling.
 
     Dropped under every alias (`http.names.fold`): what concerns the connection,
-    claims about who the caller is, Host, Content-Length, X-Request-ID, and
-    Authorization and Cookie unless they are asked for.  `Expect: 100-continue`
+    claims about who the caller is, Host, Content-Length, X-Request-ID, traceparent
+    and tracestate, and Authorization and Cookie unless they are asked for.  `Expect: 100-continue`
     is there exactly when the body is to wait for it.
     """
     passes = _WITH_CREDENTIALS if forward_credentials else _WITHOUT_CREDENTIALS

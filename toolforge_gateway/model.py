@@ -152,6 +152,9 @@ class Exchange:
     head_after: float | None = None
     """Seconds from `started` to the answer's head."""
     ended_after: float | None = None
+    trace_id = ""
+    """The trace it belongs to (W3C Trace Context), 32 hex digits; "": one that begins here and
+    has the request id for its name."""
     asked_by = ""
     """Name of the proxy that only asks, at `/auth`, what would become of this."""
     complete = False

@@ -16,9 +16,16 @@ from tests.strict.table import SMUGGLED, Case
 Field = tuple[bytes, bytes]
 
 _OWN_BUSINESS = frozenset(
-    [b"host", b"connection", b"content-length", b"transfer-encoding", b"x-request-id"]
+    [
+        b"host",
+        b"connection",
+        b"content-length",
+        b"transfer-encoding",
+        b"x-request-id",
+        b"traceparent",
+    ]
 )
-"""Fields of one connection, and one that is random."""
+"""Fields of one connection, and those that are random."""
 _IDENTITY = re.compile(
     rb"x-toolforge-(tool|user)|forwarded|x-(forwarded|original|remote|ssl|rewrite)-.*|x-real-ip"
     rb"|ssl-client-.*|impersonate-.*|authorization|cookie|proxy-authorization"

@@ -34,6 +34,7 @@ X-Remote-User X-Remote-Group X-Remote-Extra-Scopes Remote-User Remote_Addr
 X-SSL-Client-CN X-SSL-Cert ssl-client-subject-dn SSL_CLIENT_S_DN Ssl-Client-Verify
 Impersonate-User Impersonate-Group Impersonate-Extra-x Impersonate_User
 SCRIPT_NAME Script-Name PATH_INFO X-Request-ID X_Request_Id
+traceparent Traceparent TRACESTATE tracestate
 """.split()
 
 HOP_BY_HOP = b"""

@@ -29,6 +29,7 @@ LAYERS: dict[str, int] = {
     "policy": 1,
     "reach": 1,
     "routing": 1,
+    "tracecontext": 1,
     "transport": 2,
     "config": 2,
     "systemd": 2,

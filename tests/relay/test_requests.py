@@ -9,7 +9,10 @@ def head(received: bytes) -> tuple[bytes, list[bytes]]:
     """Request line and field lines, those with a random value cut short."""
     line, *fields = received.partition(b"\r\n\r\n")[0].split(b"\r\n")
     return line, [
-        b"X-Request-ID: ..." if field.startswith(b"X-Request-ID: ") else field for field in fields
+        b"%b..." % field[: field.index(b" ") + 1]
+        if field.startswith((b"X-Request-ID: ", b"traceparent: "))
+        else field
+        for field in fields
     ]
 
 
@@ -37,6 +40,7 @@ class Forwarded(Stage):
                 b"X-Toolforge-Tool: tf-test",
                 b"X-Toolforge-User: tf-test",
                 b"X-Request-ID: ...",
+                b"traceparent: ...",
             ],
         )
 

@@ -21,7 +21,7 @@ PROBE = b"GET /jobs/v1/tool/tf-test/probe HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-_REQUEST_ID = re.compile(rb"X-Request-ID: [^\r]*")
+_RANDOM = re.compile(rb"(X-Request-ID|traceparent): [^\r]*")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 _BODILESS = re.compile(rb"HTTP/1\.1 (?:1..|204|304) ")
@@ -61,7 +61,7 @@ def arriving(
     lines += [b"X-Forwarded-Host: " + host] if host is not None else []
     lines += [b"X-Toolforge-Tool: " + tool, b"X-Toolforge-User: " + tool] if tool else []
     lines += [framing] if framing is not None else []
-    lines += [b"X-Request-ID: ..."]
+    lines += [b"X-Request-ID: ...", b"traceparent: ..."]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
@@ -231,4 +231,4 @@ class TableCase(Stage):
     def seen(self, received: bytes) -> bytes:
         """A request at the backend, without what is random."""
         received = received.replace(b"127.0.0.1:%d" % self.backend.number, b"upstream", 1)
-        return _REQUEST_ID.sub(b"X-Request-ID: ...", received)
+        return _RANDOM.sub(rb"\1: ...", received)

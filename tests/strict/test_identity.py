@@ -28,7 +28,7 @@ PASSING = [
     b"X-Toolforge-Tool-Name: 1", b"XForwarded-For: 1", b"X-ForwardedFor: 1", b"Real-IP: 1",
     b"X-Original: 1", b"X-Remotely: 1", b"SSL-Clients: 1", b"X-Request-Identity: 1",
     b"User: victim", b"Tool: victim", b"From: victim@example", b"X-Impersonate: 1", b"Accept: */*",
-    b"User-Agent: x", b"Referer: https://x/", b"Traceparent: 00-1-2-3", b"Content-Type: a/b",
+    b"User-Agent: x", b"Referer: https://x/", b"Trace-Parent: 00-1-2-3", b"Content-Type: a/b",
 ]  # fmt: skip
 
 CONNECTION_KEEPS = [

@@ -14,7 +14,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toolforge_gateway import forwarded
+from toolforge_gateway import forwarded, tracecontext
 from toolforge_gateway.config.values import Limits, Listener, Timeouts, TrustedProxy
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
@@ -203,8 +203,8 @@ class Server(ServerFactory):
     # Requests.
 
     def begin_exchange(self, caller: Caller, head: RequestHead | None) -> tuple[Exchange, bytes]:
-        """Open the account of a request, and work out the X-Forwarded-* lines
-        that go with it."""
+        """Open the account of a request, and work out the lines of X-Forwarded-*,
+        and of the trace it belongs to, that go with it."""
         resolved = forwarded.resolve(
             head.fields if head is not None else (),
             peer=caller.peer,
@@ -214,10 +214,18 @@ class Server(ServerFactory):
         )
         exchange = Exchange(resolved.request_id, resolved.client, self.seconds())
         exchange.tls_version = caller.tls_version
+        added, trace = resolved.lines, None
         if head is not None:
             exchange.method = head.method.decode("ascii")
+            trace = tracecontext.sent(head)
+        if trace is None and caller.trusted:
+            # Its request id may be anything, and no name for a trace.
+            trace = tracecontext.begun(self._shared.new_request_id())
+        if trace is not None:
+            exchange.trace_id = trace.trace_id
+            added += trace.lines
         self._shared.running.open += 1
-        return exchange, resolved.lines
+        return exchange, added
 
     def decide(
         self, caller: Caller, exchange: Exchange, head: RequestHead, added: bytes
@@ -258,13 +266,19 @@ class Server(ServerFactory):
                     target,
                     added + identity_lines(decision),
                     lambda: self._external_for(head.host),
+                    begins_trace=not exchange.trace_id,
                 ),
                 exchange.identity,
                 exchange.client,
                 target.path,
                 decision.reason,
-                # A trusted hop names each request itself.
-                repeatable=identity is not None and not caller.trusted and not head.has_body,
+                # A trusted hop names each request itself, and so does who sends a trace.
+                repeatable=(
+                    identity is not None
+                    and not caller.trusted
+                    and not head.has_body
+                    and not exchange.trace_id
+                ),
             )
 
         decision = self._shared.gatekeeper.admit(

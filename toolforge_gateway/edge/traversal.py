@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from toolforge_gateway import forwarded
+from toolforge_gateway import forwarded, tracecontext
 from toolforge_gateway.edge import refusals
 from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
@@ -104,8 +104,11 @@ class Traversal:
         def admitted(decision: Decision) -> None:
             if answer.gone:
                 return
-            added = resolved.lines + identity_lines(decision)
-            outgoing = resource.outgoing(head, target, added, lambda: None)
+            trace = tracecontext.sent(head)
+            added = resolved.lines + identity_lines(decision) + (trace.lines if trace else b"")
+            outgoing = resource.outgoing(
+                head, target, added, lambda: None, begins_trace=trace is None
+            )
             forward = Forwarding(outgoing, exchange.request_id, answer).start()
             answer.follow(forward, has_body=head.has_body)
 

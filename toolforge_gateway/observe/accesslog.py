@@ -52,9 +52,12 @@ class AccessLog:
             who_and_what = remarks.get(AccessLog, "")
             if not who_and_what:
                 who_and_what = remarks[AccessLog] = _who_and_what(exchange)
+        request_id = quoted(exchange.request_id)
+        trace_id = quoted(exchange.trace_id) if exchange.trace_id else request_id
         return (
             f'{{"time":"{self._time(exchange.started)}",'
-            f'"request_id":{quoted(exchange.request_id)},'
+            f'"request_id":{request_id},'
+            f'"trace_id":{trace_id},'
             f"{who_and_what}"
             f'"status":{exchange.status},'
             f'"reason":{quoted(exchange.reason)},'

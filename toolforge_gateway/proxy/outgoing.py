@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import attrs
 
 from toolforge_gateway.config.values import Timeouts
-from toolforge_gateway.forwarded import request_id_line
 from toolforge_gateway.http.known import KnownAnswers
 from toolforge_gateway.http.message import Framing, ResponseHead
+from toolforge_gateway.tracecontext import BEGUN
 
 if TYPE_CHECKING:
     from toolforge_gateway.deadlines import Deadlines
     from toolforge_gateway.proxy.pool import Pool
+
+_WITH_ITS_ID = b"%bX-Request-ID: %b\r\n\r\n"
+_WITH_A_TRACE = b"%bX-Request-ID: %b\r\n" + BEGUN + b"\r\n"
 
 
 @attrs.frozen(slots=False)  # twice as quick to make
@@ -40,6 +43,13 @@ class Outgoing:
     answer_lines: Callable[[ResponseHead], bytes]
     """The header lines to pass on of an answer's head."""
 
+    begins_trace: bool = False
+    """Whether a trace begins here, named like the request (`tracecontext.begun`); else
+    `head` tells of one, or the other end has no use for it."""
+
     def head_with(self, request_id: str) -> bytes:
         """The whole head."""
-        return b"%b%b\r\n" % (self.head, request_id_line(request_id))
+        name = request_id.encode("ascii")
+        if self.begins_trace:
+            return _WITH_A_TRACE % (self.head, name, name, name[16:])
+        return _WITH_ITS_ID % (self.head, name)

@@ -67,6 +67,7 @@ class ReverseProxyResource(Resource):
         target: Target,
         added: bytes,
         external: Callable[[], bytes | None],
+        begins_trace: bool,
     ) -> Outgoing:
         """What the backend is to see of a request.
 
@@ -76,6 +77,7 @@ class ReverseProxyResource(Resource):
         :param external: `https://authority` under which the client knows us,
             or None when nothing trustworthy says so; asked only if an answer
             carries a Location to rewrite.
+        :param begins_trace: whether `added` tells of no trace, so that one begins here.
         """
         backend = self.backend
         below = target.path[len(backend.path) :] or "/"
@@ -98,6 +100,7 @@ class ReverseProxyResource(Resource):
             body=head.framing if head.has_body else Framing.NONE,
             answers=self._answers,
             answer_lines=answer_lines,
+            begins_trace=begins_trace,
         )
 
     def _answer_lines(
