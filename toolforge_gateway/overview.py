@@ -36,33 +36,25 @@ _LIST_SOON = 1
 
 
 class Overview:
-    """Observes, and makes the pages that show it.
+    """Observes, and makes the pages that show it, as long as the process runs.
 
-    :param loaded: the parts of the same configuration.
     :param clock: IReactorTime; its `seconds()` are POSIX time.
-    :param documents: what is known of the APIs' documents.
 
     :ivar observers: to be told of each exchange.
     :ivar board: where whoever has something to say of the gateway puts up a section.
     """
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        loaded: Parts,
-        clock: IReactorTime,
-        documents: Callable[[], Sequence[ApiState]] = tuple,
-    ):
-        self._configuration = configuration
+    def __init__(self, clock: IReactorTime):
+        self._configuration: Configuration | None = None
         self._clock = clock
-        self._documents = documents
-        self._began = clock.seconds()
+        self._documents: Callable[[], Sequence[ApiState]] = tuple
+        self._began = self._adopted = clock.seconds()
         self._now_open: Callable[[], Mapping[str, int]] = dict
         self._draining: Callable[[], bool] = bool
-        names = [backend.name for backend in configuration.backends]
-        self._names = {backend.path: backend.name for backend in configuration.backends}
-        self._traffic = Traffic(names)
-        self._health = Health(names, self._began)
+        self._names: dict[str, str] = {}
+        self._certificates: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+        self._traffic = Traffic(())
+        self._health = Health((), self._began)
         self._history = History(self._traffic, clock)
         self.observers: tuple[IObserver, ...] = (self._traffic, self._health)
         self.board = Board(clock)
@@ -72,10 +64,30 @@ class Overview:
             sections.last_hour(self._history),
             sections.routes(self._traffic),
             sections.refusals(self._traffic),
-            Section("certificates", "Certificates", _Certificates(configuration, loaded, clock)),
+            Section("certificates", "Certificates", self._what_runs_out),
             Section("gateway", "Gateway", self._gateway, frozenset(["state"])),
         ):
             self.board.add(section)
+
+    def adopt(
+        self,
+        configuration: Configuration,
+        loaded: Parts,
+        documents: Callable[[], Sequence[ApiState]] = tuple,
+    ) -> None:
+        """Tell of a configuration from now on; what was counted stays.
+
+        :param loaded: the parts of the same configuration.
+        :param documents: what is known of the APIs' documents.
+        """
+        self._configuration = configuration
+        self._documents = documents
+        self._adopted = self._clock.seconds()
+        names = [backend.name for backend in configuration.backends]
+        self._names = {backend.path: backend.name for backend in configuration.backends}
+        self._traffic.adopt(names)
+        self._health.adopt(names, self._adopted)
+        self._certificates = _Certificates(configuration, loaded, self._clock)
 
     def start(
         self, now_open: Callable[[], Mapping[str, int]], draining: Callable[[], bool]
@@ -107,6 +119,9 @@ class Overview:
         """The status for those who are on this machine: everything, whoever asks."""
         return StatusPage(frame, lambda request: View(self.board.whole(), whole=True), refuse)
 
+    def _what_runs_out(self) -> Sequence[Mapping[str, Any]]:
+        return self._certificates()  # others from `adopt` on
+
     def _open(self) -> Mapping[str, int]:
         return self._now_open()  # another one from `start` on
 
@@ -127,7 +142,7 @@ class Overview:
         states = self._states().states()
         documents = {document.path: document for document in self._documents()}
         found = []
-        for backend in self._configuration.backends:
+        for backend in self._configuration.backends if self._configuration else ():
             document = documents.get(backend.path)
             title = version = note = documented_as = None
             if document is not None:
@@ -159,9 +174,9 @@ class Overview:
             "version": __version__,
             "started_at": self._began,
             "uptime_seconds": now - self._began,
-            "configuration": str(self._configuration.file),
-            "configuration_version": self._configuration.version,
-            "configuration_loaded_at": self._began,
+            "configuration": str(self._configuration.file) if self._configuration else None,
+            "configuration_version": self._configuration.version if self._configuration else None,
+            "configuration_loaded_at": self._adopted,
         }
 
 

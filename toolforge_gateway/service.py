@@ -1,4 +1,4 @@
-"""Composition: from a configuration to a running service.  Layer 5."""
+"""The running gateway: it listens, takes up other configurations, and drains.  Layer 5."""
 
 from __future__ import annotations
 
@@ -6,169 +6,91 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.web.resource import Resource
-from twisted.web.server import Site
 
-from toolforge_gateway import parts
-from toolforge_gateway.aggregate import live_document
-from toolforge_gateway.config.values import Backend, Configuration, Listener
-from toolforge_gateway.deadlines import Deadlines
-from toolforge_gateway.edge.admission import Turnstile
-from toolforge_gateway.edge.api_document import ApiDocument
-from toolforge_gateway.edge.crosssite import SiteRule
+from toolforge_gateway.config.values import Configuration, Listener, Operations
 from toolforge_gateway.edge.descriptors import KEPT, room_for
-from toolforge_gateway.edge.gatekeeper import Gatekeeper
-from toolforge_gateway.edge.listening import over_tls
-from toolforge_gateway.edge.local import LocalSite
+from toolforge_gateway.edge.door import Door, Front
 from toolforge_gateway.edge.operations import operations_site
-from toolforge_gateway.edge.request_ids import RequestIds
-from toolforge_gateway.edge.revocation_watch import RevocationWatch
-from toolforge_gateway.edge.server import Server, Shared
-from toolforge_gateway.edge.traversal import Traversal
-from toolforge_gateway.edge.tree import build_tree, compile_routes, greeting, refuse
-from toolforge_gateway.edge.whoami import Whoami
-from toolforge_gateway.errors import GatewayError
+from toolforge_gateway.edge.tree import refuse
+from toolforge_gateway.errors import Complaint, ConfigurationError, GatewayError
 from toolforge_gateway.interfaces import IObserver
+from toolforge_gateway.listen.opening import BACKLOG
+from toolforge_gateway.listen.sockets import Place, Sockets, Unholdable, places
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.sinks import Together, open_sink
-from toolforge_gateway.openapi.live import LiveDocument
-from toolforge_gateway.overview import Overview
-from toolforge_gateway.pages.answers import Content
-from toolforge_gateway.pages.assets import Assets
-from toolforge_gateway.pages.docs import docs_page
-from toolforge_gateway.pages.frame import Frame
-from toolforge_gateway.policy import ToolforgeAuthorizer
-from toolforge_gateway.proxy.pool import Pool
-from toolforge_gateway.proxy.resource import ReverseProxyResource
-from toolforge_gateway.routing import RouteTable
-from toolforge_gateway.tls.server import ServerSide
+from toolforge_gateway.prepared import Prepared, prepare
+from toolforge_gateway.process import Process
 from toolforge_gateway.transport.choice import Transports
 
 log = Logger()
 
-
-BACKLOG = 1024
-"""New connections that may wait to be accepted.  Twisted's default of 50 makes
-honest clients wait a second as soon as a crowd connects at once."""
+_REMEDY = "stop what holds the address, or change the endpoint in the configuration"
 
 
 class CannotListen(GatewayError):
     """A port of the configuration is not to be had."""
 
 
-@attrs.frozen
-class Prepared:
-    """Everything that a configuration describes, built and joined, with no
-    socket open: what a service runs."""
-
-    configuration: Configuration
-    listeners: tuple[tuple[Listener, ServerSide], ...]
-    root: Resource
-    """The Resource tree; it can be part of anybody's Site."""
-    routes: RouteTable[ReverseProxyResource]
-    gatekeeper: Gatekeeper
-    deadlines: Deadlines
-    transports: Transports
-    pools: tuple[Pool, ...]
-    overview: Overview
-    frame: Frame
-    """What pages look like."""
-    new_request_id: Callable[[], str]
-    api_document: LiveDocument[Content]
-
-
-def prepare(
-    configuration: Configuration, reactor: Any, transports: Transports | None = None
-) -> Prepared:
-    """Build all parts.
-
-    :param transports: puts TLS under connections; by default the faster way
-        that the reactor allows.
-    :raise ConfigurationError: with the complaints of all parts at once.
-    """
-    loaded = parts.load(configuration, reactor)
-    deadlines = Deadlines(reactor)
-    transports = transports or Transports(reactor)
-    authorizer = ToolforgeAuthorizer()
-    gatekeeper = Gatekeeper(loaded.chain, authorizer)
-
-    new_request_id = RequestIds()
-    first = loaded.listeners[0]
-    sites = SiteRule(configuration.allowed_origins, first.names_host)
-    traversal = Traversal(gatekeeper, first.verifier, sites, reactor.seconds, new_request_id)
-
-    def resource(backend: Backend) -> ReverseProxyResource:
-        pool = Pool(
-            reactor,
-            backend.url.host,
-            backend.url.port,
-            loaded.upstream.creator_for(backend.server_name),
-            transports,
-            backend.timeouts.connect,
-            deadlines,
-        )
-        return ReverseProxyResource(backend, pool, deadlines, traversal)
-
-    proxies = tuple(resource(backend) for backend in configuration.backends)
-    frame = Frame(Assets("/docs/assets", refuse))
-    routes = [proxy.route for proxy in proxies]
-    pages = {
-        "docs": docs_page(frame, refuse),
-        # Where browsers look for the icon of what is no page, like the document itself.
-        "favicon.ico": frame.assets.page("icon.svg"),
-        "whoami": Whoami(routes, authorizer, reactor.seconds),
-    }
-    api_document = live_document(configuration, loaded, reactor)
-    if api_document.exists:
-        pages["openapi.json"] = ApiDocument(lambda: api_document.json)
-        pages["openapi.yaml"] = ApiDocument(lambda: api_document.yaml)
-    overview = Overview(configuration, loaded, reactor, api_document.states)
-    text = greeting(backend.path for backend in configuration.backends)
-    root = build_tree(proxies, {**pages, **overview.pages(frame, text, refuse)})
-    return Prepared(
-        configuration=configuration,
-        listeners=tuple(zip(configuration.listen, loaded.listeners, strict=True)),
-        root=root,
-        routes=compile_routes(root),
-        gatekeeper=gatekeeper,
-        deadlines=deadlines,
-        transports=transports,
-        pools=tuple(proxy.pool for proxy in proxies),
-        overview=overview,
-        frame=frame,
-        new_request_id=new_request_id,
-        api_document=api_document,
-    )
-
-
 def make_service(
-    configuration: Configuration, reactor: Any, transports: Transports | None = None
-) -> IService:
+    configuration: Configuration,
+    reactor: Any,
+    transports: Transports | None = None,
+    sockets: Sockets | None = None,
+    operations: bool = True,
+) -> GatewayService:
     """The gateway, ready to be started.
 
-    :param transports: see `prepare`.
+    :param transports: puts TLS under connections; by default the faster way that the reactor
+        allows.
+    :param sockets: those that are open already.
+    :param operations: whether the operations port is ours to serve.
     :raise ConfigurationError: with all complaints.
     """
-    prepared = prepare(configuration, reactor, transports)
+    process = Process.of(reactor, transports)
+    prepared = prepare(configuration, reactor, process=process)
     sink = open_sink(configuration.access_log, configuration.file)
-    lines = Together(sink, prepared.transports.after)
-    observer = Several(AccessLog(lines), *prepared.overview.observers)
-    for warning in configuration.warnings:
-        log.warn("{complaint}", complaint=warning)
-    return GatewayService(prepared, observer, reactor, lines.flush)
+    lines = Together(sink, process.transports.after)
+    observer = Several(AccessLog(lines), *process.overview.observers)
+    return GatewayService(prepared, observer, lines, sockets, operations)
+
+
+@attrs.frozen
+class _Opened:
+    """Where a door can be put, and what accepts there already if Twisted itself has to."""
+
+    place: Place
+    front: Front | None = None
+    port: IListeningPort | None = None
+
+
+class Change:
+    """A configuration that is ready to be put in force, at once and as a whole.
+
+    Made by `GatewayService.prepare`; then exactly one of `commit` and `abandon` ends it.
+    """
+
+    def __init__(self, configuration: Configuration, commit: Callable[[], None], abandon: Any):
+        self.configuration = configuration
+        self.commit = commit
+        """Serve by it from now on."""
+        self.abandon: Callable[[], None] = abandon
+        """Leave everything as it is, and close what was opened for it."""
 
 
 class GatewayService(Service):
     """Listens while it runs; stopping lets what runs come to its end.
 
+    :param prepared: what the first configuration describes.
     :param observer: told of each exchange.
-    :param at_end: called once nothing is left to be told to it.
+    :param lines: where the lines of the access log go.
+    :param sockets: those that are open already.
+    :param operations: whether the operations port is ours to serve.
     """
 
     name = "toolforge-gateway"
@@ -177,103 +99,242 @@ class GatewayService(Service):
         self,
         prepared: Prepared,
         observer: IObserver,
-        reactor: Any,
-        at_end: Callable[[], None] = lambda: None,
+        lines: Together | None = None,
+        sockets: Sockets | None = None,
+        operations: bool = True,
     ):
-        self._at_end = at_end
-        self._reactor = reactor
+        self.process = prepared.process
         self._prepared = prepared
-        self._draining = False
-        self._ports: list[IListeningPort] = []
-        self._operations: list[IListeningPort] = []
-        configuration = prepared.configuration
-        site = Site(prepared.root, reactor=reactor, timeout=None)
-        site.displayTracebacks = False
-        self._running = Turnstile(configuration.limits.requests)
-        shared = Shared(
-            gatekeeper=prepared.gatekeeper,
-            routes=prepared.routes,
-            local=LocalSite(site, reactor, prepared.deadlines, configuration.timeouts),
-            deadlines=prepared.deadlines,
-            timeouts=configuration.timeouts,
-            limits=configuration.limits,
-            observer=observer,
-            running=self._running,
-            allowed_origins=configuration.allowed_origins,
-            trusted_proxies=configuration.trusted_proxies,
-            new_request_id=prepared.new_request_id,
-        )
-        self._servers = [
-            (listener, side, Server(shared, listener, side.verifier, side.names_host))
-            for listener, side in prepared.listeners
-        ]
-        self._watches = [
-            RevocationWatch(side.refresh, server, prepared.deadlines)
-            for _, side, server in self._servers
-            if side.revokes
-        ]
+        self._observer = observer
+        self._lines = lines
+        self._reactor = prepared.process.reactor
+        self._sockets = sockets or Sockets(self._reactor)
+        self._serves_operations = operations
+        self._doors: dict[Place, Door] = {}
+        self._leaving: list[Door] = []
+        self._operations: dict[Place, IListeningPort] = {}
+        self._in_force = False
+
+    @property
+    def prepared(self) -> Prepared:
+        """What is in force."""
+        return self._prepared
 
     def privilegedStartService(self) -> None:
         """Open the ports; twistd calls this before it drops privileges.
 
         :raise CannotListen: which endpoint, and why.
         """
-        configuration = self._prepared.configuration
-        turnstile = Turnstile(self._room(configuration.limits.connections))
-        for listener, side, server in self._servers:
-            transports = self._prepared.transports
-            factory = over_tls(server, listener, side.creator, transports, turnstile, self._reactor)
-            port = self._listen(listener.endpoint, factory)
-            untouched = listener.proxy_protocol is None
-            self._ports.append(transports.accepting(port, factory, untouched))
-        if configuration.operations is not None:
-            frame = attrs.evolve(self._prepared.frame, places=[("/status", "Status")])
-            status = self._prepared.overview.operators_page(frame, refuse)
-            site = operations_site(lambda: self._draining, self._reactor, status, frame.assets)
-            self._operations.append(self._listen(configuration.operations.endpoint, site))
+        try:
+            opened = self._open(self._prepared.configuration)
+        except ConfigurationError as error:
+            sentences = [f"{each.what}; {each.remedy}" for each in error.complaints]
+            raise CannotListen("\n".join(sentences)) from None
+        self._put_in_force(self._prepared, opened)
 
     def startService(self) -> None:
         """See `IService`."""
-        if not self._ports:
+        if not self._in_force:
             self.privilegedStartService()
-        for watch in self._watches:
-            watch.start()
-        self._prepared.overview.start(self._open, lambda: self._draining)
-        self._prepared.api_document.start()
+        self.process.overview.start(self._now_open, lambda: self.process.leaving)
         super().startService()
 
+    def prepare(self, configuration: Configuration) -> Change:
+        """Build all that another configuration describes, and open the sockets that it needs;
+        what runs is not touched.
+
+        :raise ConfigurationError: with all complaints.
+        """
+        prepared = prepare(configuration, self._reactor, process=self.process)
+        sink = None
+        if configuration.access_log != self._prepared.configuration.access_log:
+            sink = open_sink(configuration.access_log, configuration.file)
+        opened = self._open(configuration)
+
+        def commit() -> None:
+            if sink is not None and self._lines is not None:
+                self._lines.take(sink)
+            self._put_in_force(prepared, opened)
+
+        def abandon() -> None:
+            self._close_again(opened)
+            for pool in prepared.pools:
+                pool.close()
+
+        return Change(configuration, commit, abandon)
+
     def stopService(self) -> Deferred[None]:
-        """Stop listening, let what runs finish within `timeouts.drain`.
+        """Tell load balancers to ask others, for `timeouts.lame_duck`; then stop listening, and
+        let what runs finish within `timeouts.drain`.
 
         :return: fires when nothing is left.
         """
         super().stopService()
-        self._draining = True
-        ports, self._ports = self._ports, []
-        over = [maybeDeferred(port.stopListening) for port in ports]
-        over += [server.drain() for _, _, server in self._servers]
-        over.append(self._prepared.api_document.stop())
-        drain = self._prepared.configuration.timeouts.drain
-        patience = self._reactor.callLater(drain, self._give_up)
-        return DeferredList(over).addCallback(self._stopped, patience)
+        self.process.leaving = True
+        lame: Deferred[None] = Deferred()
+        seconds = self._prepared.configuration.timeouts.lame_duck
+        if seconds:
+            self._reactor.callLater(seconds, lame.callback, None)
+        else:
+            lame.callback(None)
+        return lame.addCallback(lambda _: self._drain())
 
     def addresses(self) -> tuple[Any, ...]:
         """Where the listeners are, in the order of the configuration; tells
         the port where the configuration said 0."""
-        return tuple(port.getHost() for port in self._ports)
+        listen = self._prepared.configuration.listen
+        wanted = places(listener.endpoint for listener in listen)
+        return tuple(self._doors[place].address() for place in wanted if place in self._doors)
 
     def operations_address(self) -> Any:
         """Where the operations port is; None when there is none."""
-        return self._operations[0].getHost() if self._operations else None
+        for port in self._operations.values():
+            return port.getHost()
+        return None
 
-    def _open(self) -> dict[str, int]:
-        """What is open just now, for those who look at the status."""
-        servers = [server for _, _, server in self._servers]
-        return {
-            "connections": sum(len(server.connections) for server in servers),
-            "requests_under_way": self._running.open,
-            "streams": sum(server.streams() for server in servers),
-        }
+    # Taking up a configuration.
+
+    def _open(self, configuration: Configuration) -> tuple[_Opened, ...]:
+        """Open what is not open yet.
+
+        :raise ConfigurationError: with all that cannot be had; nothing new is open then.
+        """
+        listen: list[Listener | Operations] = list(configuration.listen)
+        if configuration.operations is not None and self._serves_operations:
+            listen.append(configuration.operations)
+        opened: list[_Opened] = []
+        complaints: list[Complaint] = []
+        wanted = places(each.endpoint for each in listen)
+        for place, listener in zip(wanted, listen, strict=True):
+            if place in self._doors or place in self._operations or place in self._sockets:
+                fault = self._cannot_change(place, listener)
+                if fault:
+                    complaints.append(listener.origin.complaint(*fault))
+                continue
+            try:
+                opened.append(self._open_one(place))
+            except OSError as error:
+                why = error.strerror or str(error)
+                complaints.append(
+                    listener.origin.complaint(f"cannot listen on {place.endpoint}: {why}", _REMEDY)
+                )
+        if complaints:
+            self._close_again(opened)
+            raise ConfigurationError(complaints)
+        return tuple(opened)
+
+    def _open_one(self, place: Place) -> _Opened:
+        try:
+            self._sockets.open(place)
+        except Unholdable:
+            front = Front()
+            listening = maybeDeferred(serverFromString(self._reactor, place.endpoint).listen, front)
+            ports: list[IListeningPort] = []
+            failures: list[Any] = []
+            listening.addCallbacks(ports.append, failures.append)
+            if failures:
+                raise OSError(failures[0].getErrorMessage()) from None
+            if not ports:
+                raise OSError("it is not ready at once") from None
+            if "backlog=" not in place.endpoint and (own := getattr(ports[0], "socket", None)):
+                own.listen(BACKLOG)
+            return _Opened(place, front, ports[0])
+        return _Opened(place)
+
+    def _cannot_change(
+        self, place: Place, listener: Listener | Operations
+    ) -> tuple[str, str] | None:
+        """What stands in the way of a listener that is open already."""
+        door = self._doors.get(place)
+        if (
+            door is not None
+            and place not in self._sockets
+            and isinstance(listener, Listener)
+            and not door.can_adopt(listener)
+        ):
+            return (
+                "cannot begin or cease to expect the PROXY protocol while it is open",
+                "restart the gateway, or use an endpoint of the kind tcp",
+            )
+        return None
+
+    def _close_again(self, opened: Any) -> None:
+        for each in opened:
+            if each.port is not None:
+                each.port.stopListening()
+            elif each.place in self._sockets:
+                self._sockets.close(each.place)
+
+    def _put_in_force(self, prepared: Prepared, opened: tuple[_Opened, ...]) -> None:
+        former, self._prepared = self._prepared, prepared
+        configuration, process = prepared.configuration, self.process
+        prepared.put_in_force()
+        process.connections.limit = self._room(configuration.limits.connections)
+        shared = prepared.shared(self._observer)
+        accepting = {each.place: each for each in opened}
+        kept: dict[Place, Door] = {}
+        wanted = places(listener.endpoint for listener in configuration.listen)
+        for place, (listener, side) in zip(wanted, prepared.listeners, strict=True):
+            door = self._doors.pop(place, None)
+            if door is None:
+                new = accepting.get(place, _Opened(place))
+                door = Door(
+                    place,
+                    self._sockets,
+                    process.transports,
+                    process.connections,
+                    process.deadlines,
+                    self._reactor,
+                    new.front,
+                    new.port,
+                )
+            door.adopt(shared, listener, side)
+            kept[place] = door
+        gone, self._doors = self._doors, kept
+        for door in gone.values():
+            self._leaving.append(door)
+            door.close().addCallback(lambda _, door=door: self._leaving.remove(door))
+        self._listen_for_operators(configuration, accepting)
+        if self._in_force:
+            prepared.api_document.take_over(former.api_document)
+            former.api_document.stop()
+            for pool in former.pools:
+                pool.close()
+        self._in_force = True
+        prepared.api_document.start()
+        for warning in configuration.warnings:
+            log.warn("{complaint}", complaint=warning)
+
+    def _listen_for_operators(
+        self, configuration: Configuration, accepting: dict[Place, _Opened]
+    ) -> None:
+        operations = configuration.operations if self._serves_operations else None
+        wanted = None
+        if operations is not None:
+            endpoints = [each.endpoint for each in (*configuration.listen, operations)]
+            wanted = places(endpoints)[-1]
+        for place in tuple(self._operations):
+            if place != wanted:
+                self._close_operations(place)
+        if wanted is None or wanted in self._operations:
+            return
+        process = self.process
+        frame = attrs.evolve(process.frame, places=[("/status", "Status")])
+        status = process.overview.operators_page(frame, refuse)
+        site = operations_site(lambda: process.leaving, self._reactor, status, frame.assets)
+        opened = accepting.get(wanted, _Opened(wanted))
+        if opened.front is not None and opened.port is not None:
+            opened.front.current = site
+            self._operations[wanted] = opened.port
+        else:
+            self._operations[wanted] = self._sockets.listen(wanted, site)
+
+    def _close_operations(self, place: Place) -> Deferred[Any]:
+        port = self._operations.pop(place)
+        stopped = maybeDeferred(port.stopListening)
+        if place in self._sockets:
+            self._sockets.close(place)
+        return stopped
 
     def _room(self, connections: int) -> int:
         """How many of the configured connections the process has descriptors for."""
@@ -290,43 +351,43 @@ class GatewayService(Service):
                 pool.max_idle = min(pool.max_idle, room // KEPT // len(pools))
         return room
 
-    def _listen(self, endpoint: str, factory: IProtocolFactory) -> IListeningPort:
-        listening = maybeDeferred(serverFromString(self._reactor, endpoint).listen, factory)
-        ports: list[IListeningPort] = []
-        failures: list[Any] = []
-        listening.addCallbacks(ports.append, failures.append)
-        if failures:
-            self._close_ports()
-            raise CannotListen(
-                f"cannot listen on {endpoint}: {failures[0].getErrorMessage()}; "
-                "stop what holds the address, or change the endpoint in the configuration"
-            )
-        if not ports:
-            self._close_ports()
-            raise CannotListen(f"cannot listen on {endpoint}: it is not ready at once")
-        if "backlog=" not in endpoint and (listening_socket := getattr(ports[0], "socket", None)):
-            listening_socket.listen(BACKLOG)
-        return ports[0]
+    # The end.
 
-    def _close_ports(self) -> None:
-        for port in self._ports + self._operations:
-            port.stopListening()
-        self._ports, self._operations = [], []
+    def _drain(self) -> Deferred[None]:
+        doors, self._doors = list(self._doors.values()), {}
+        self._leaving += doors
+        over = [door.close() for door in doors]
+        over += [door.gone() for door in self._leaving if door not in doors]
+        over.append(self._prepared.api_document.stop())
+        drain = self._prepared.configuration.timeouts.drain
+        patience = self._reactor.callLater(drain, self._give_up)
+        return DeferredList(over).addCallback(self._stopped, patience)
 
     def _give_up(self) -> None:
-        for _, _, server in self._servers:
-            for connection in tuple(server.connections):
-                connection.give_up()
+        for door in self._leaving:
+            door.give_up()
 
     def _stopped(self, _: object, patience: Any) -> Any:
         if patience.active():
             patience.cancel()
-        for watch in self._watches:
-            watch.stop()
-        self._prepared.overview.stop()
+        self.process.overview.stop()
         for pool in self._prepared.pools:
             pool.close()
-        self._at_end()
-        operations, self._operations = self._operations, []
-        over = [maybeDeferred(port.stopListening) for port in operations]
-        return DeferredList(over).addCallback(lambda _: None)
+        if self._lines is not None:
+            self._lines.flush()
+        over = [self._close_operations(place) for place in tuple(self._operations)]
+        self._sockets.close_all()
+        return DeferredList(over or [succeed(None)]).addCallback(lambda _: None)
+
+    def _now_open(self) -> dict[str, int]:
+        """What is open just now, for those who look at the status."""
+        servers = [
+            door.server
+            for door in (*self._doors.values(), *self._leaving)
+            if door.server is not None
+        ]
+        return {
+            "connections": sum(len(server.connections) for server in servers),
+            "requests_under_way": self.process.running.open,
+            "streams": sum(server.streams() for server in servers),
+        }

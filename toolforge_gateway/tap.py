@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from twisted.python import usage
 from toolforge_gateway import config, service
 from toolforge_gateway._version import __version__
 from toolforge_gateway.errors import ConfigurationError
+from toolforge_gateway.reload import Reloader
 
 USAGE_OR_CONFIGURATION = 2
 """Exit code when there is nothing to run; no version of twistd has one of its own for that."""
@@ -60,11 +62,15 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor  # here, so that `twistd --reactor` can choose one
 
+    file = Path(options["config"]).absolute()  # twistd changes to another folder
     try:
-        gateway = service.make_service(config.load(Path(options["config"])), reactor)
+        configuration = config.load(file)
+        gateway = service.make_service(configuration, reactor)
     except ConfigurationError as error:
         _give_up("\n".join(map(str, error.complaints)))
+    reloader = Reloader(file, gateway, configuration.version, reactor)
     reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
+    reactor.callWhenRunning(_on, signal.SIGHUP, reactor, reloader.reload)
     look_for_garbage_seldom()
     started = _Started()
     gateway.setServiceParent(started)
@@ -93,6 +99,11 @@ class _Started(MultiService):
             # twistd that is to run in the background waiting for itself.
             sys.tracebacklimit = 0
             raise
+
+
+def _on(number: int, reactor: Any, call: Callable[[], object]) -> None:
+    """Call in the reactor's turn whenever a signal comes."""
+    signal.signal(number, lambda number, frame: reactor.callFromThread(call))
 
 
 def _stop_well_on_sigterm(reactor: Any) -> None:

@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.clients.stage import ROOT, pki
 from toolforge_gateway import config
 from toolforge_gateway.edge.connection import LINGER
+from toolforge_gateway.edge.server import Server
 from toolforge_gateway.observe.accesslog import AccessLog
-from toolforge_gateway.service import GatewayService, prepare
+from toolforge_gateway.prepared import prepare
 
 
 class Transport:
@@ -72,9 +73,12 @@ class ConnectionTests(SynchronousTestCase):
         self.clock = MemoryReactorClock()
         self.clock.advance(1_800_000_000)
         prepared = prepare(config.load(path), self.clock)
-        service = GatewayService(prepared, AccessLog(lambda line: None), self.clock)
+        prepared.put_in_force()
+        listener, side = prepared.listeners[0]
+        shared = prepared.shared(AccessLog(lambda line: None))
+        server = Server(shared, listener, side.verifier, side.names_host)
         self.transport = Transport()
-        self.connection = service._servers[0][2].buildProtocol(None)
+        self.connection = server.buildProtocol(None)
         self.connection.makeConnection(self.transport)
         self.connection.handshakeCompleted()
 

@@ -55,7 +55,8 @@ class OverviewTests(SynchronousTestCase):
         configuration = config.load(folder / "gateway.yaml")
         loaded = parts.load(configuration, self.clock)
         self.documents: list[ApiState] = []
-        self.overview = Overview(configuration, loaded, self.clock, lambda: self.documents)
+        self.overview = Overview(self.clock)
+        self.overview.adopt(configuration, loaded, lambda: self.documents)
         frame = Frame(Assets("/docs/assets", refuse))
         self.pages = self.overview.pages(frame, "text", refuse)
 

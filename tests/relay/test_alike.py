@@ -31,7 +31,7 @@ from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import parse_request_head
 from toolforge_gateway.model import Certificate, DistinguishedName, Kind
-from toolforge_gateway.service import prepare
+from toolforge_gateway.prepared import prepare
 from toolforge_gateway.tls.shown import ShownCertificates
 
 TOOLS = ["tf-test", "other"]

@@ -11,7 +11,7 @@ from tests.clients.stage import pki
 from tests.relay.ends import OK, BackendConnection, End, connect
 from tests.relay.stage import Stage, refused
 from toolforge_gateway import config
-from toolforge_gateway.service import prepare
+from toolforge_gateway.prepared import prepare
 
 BACKENDS = {
     "/jobs/beta": "beta",

@@ -16,7 +16,7 @@ from tests.relay.stage import GET, Stage, refused
 from tests.relay.test_bodies import Sender
 from toolforge_gateway import config
 from toolforge_gateway.errors import BadEvidence
-from toolforge_gateway.service import prepare
+from toolforge_gateway.prepared import prepare
 
 MEGABYTE = 1024 * 1024
 

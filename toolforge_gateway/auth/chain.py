@@ -157,6 +157,11 @@ class Standing:
             raise self._out_of_date(now)
         return self._settled
 
+    @property
+    def verdict(self) -> Answer:
+        """What those said who look at the connection alone; None as long as one thinks."""
+        return self._verdict
+
     def is_settled(self, identity: Identity, now: float) -> bool:
         """Whether `settled` would return this very identity."""
         return self._settled is identity and self._not_before <= now <= self._not_after

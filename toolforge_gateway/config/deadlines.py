@@ -11,6 +11,8 @@ LONGEST = 604_800
 """Seconds; a week.  A longer deadline is a slip of the unit."""
 
 ALL_TIMEOUTS = tuple(field.name for field in attrs.fields(Timeouts))
+MAY_BE_NONE = frozenset(["lame_duck"])
+"""Those that can be 0."""
 BACKEND_TIMEOUTS = ("request_idle", "connect", "response_head", "response_idle")
 """Those that still count once the backend is known."""
 
@@ -36,7 +38,10 @@ def read_timeouts(options: Options, general: Timeouts, allowed: tuple[str, ...])
         return general
     changes = {}
     for key in allowed:
-        value = section.number(key, above=0, maximum=LONGEST)
+        if key in MAY_BE_NONE:
+            value = section.number(key, minimum=0, maximum=LONGEST)
+        else:
+            value = section.number(key, above=0, maximum=LONGEST)
         if value is not None:
             changes[key] = value
     for key in ALL_TIMEOUTS:

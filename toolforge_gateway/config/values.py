@@ -52,7 +52,7 @@ class SettingFile:
 
 @attrs.frozen
 class Timeouts:
-    """Deadlines, in seconds; each is a float > 0."""
+    """Deadlines, in seconds; each is a float > 0, `lame_duck` >= 0."""
 
     handshake: float = 10
     """TLS handshake (and PROXY header) of a client."""
@@ -68,8 +68,11 @@ class Timeouts:
     """From the end of the request to the backend's response head."""
     response_idle: float = 60
     """Silence within a response body."""
+    lame_duck: float = 0
+    """From SIGTERM to the closing of the listeners: load balancers see that they should ask others,
+    and everything is still served."""
     drain: float = 30
-    """What running exchanges are given after SIGTERM."""
+    """What running exchanges are given from then on."""
 
 
 @attrs.frozen

@@ -34,6 +34,17 @@ class Caller:
     def _peer(self) -> str:
         return str(self.address) if self.address is not None else "unix"
 
+    def is_granted_what(self, before: Caller) -> bool:
+        """Whether the same connection is what it was taken for before.
+
+        Where an authenticator has to be asked for each request there is nothing to compare: it
+        will say.
+        """
+        if self.refusal is not None or before.refusal is not None:
+            return self.refusal is None
+        assert self.standing is not None and before.standing is not None, "beside no refusal"
+        return self.standing.verdict == before.standing.verdict
+
 
 def is_trusted(
     forwarded: Forwarded, address: Address | None, certificate: Certificate | None

@@ -41,7 +41,9 @@ LINGER = 5.0
 """Seconds in which a client may still read, and send in vain, after the last
 answer; closing at once could destroy the answer on its way (RFC 9112
 section 9.6)."""
-
+QUIET = 1.0
+"""Seconds for which a kept connection has to be quiet before it is closed because the gateway
+is about to end."""
 
 _NO_HOLDS: frozenset[str] = frozenset()
 
@@ -81,6 +83,7 @@ class ServerConnection(Protocol):
         self._output_full = False
         self._close_when_out = False
         self._wire_closed = False
+        self._is_last = False
 
     # What the transport reports.
 
@@ -189,7 +192,7 @@ class ServerConnection(Protocol):
 
     def must_close(self) -> bool:
         """Whether the answer that begins now is this connection's last."""
-        return self._decoder is not None or self._server.draining
+        return self._decoder is not None or self._is_last or self._server.draining
 
     def hold(self, why: str, wanted: bool) -> None:
         """Stop reading from the client for a reason, or end that reason."""
@@ -210,7 +213,7 @@ class ServerConnection(Protocol):
         """The answer is complete."""
         unread = self._decoder is not None
         self._account()
-        if close or unread or self._server.draining:
+        if close or unread or self._is_last or self._server.draining:
             self._close()
             return
         self._phase = _READING
@@ -234,19 +237,38 @@ class ServerConnection(Protocol):
             former = Caller(address=self.caller.address)
             self.caller = self._server.identify(self.transport, former)
 
+    def rules_changed(self) -> None:
+        """The configuration is another one since the handshake."""
+        if self._phase not in (_READING, _SERVING):
+            return
+        before = self.caller
+        self.examine_again()
+        if self.caller.is_granted_what(before) and not self._server.wants_certificate_of(
+            self.caller
+        ):
+            return
+        self._is_last = True
+        if self._is_idle():
+            self._close()
+
     @property
     def serving_since(self) -> float | None:
         """When the request under way came, POSIX seconds; None while there is none."""
         return None if self._exchange is None else self._exchange.started
 
     def drain(self) -> None:
-        """Close now if idle; else the current answer is the last."""
-        if self._phase is _READING and not self._heads.begun and not self._pending:
-            self._close()
+        """Close soon if idle; else the current answer is the last."""
+        if self._is_idle():
+            # A request may be on its way just now, and not every client may send it again
+            # (RFC 9112 section 9.6): who asks within `QUIET` is answered.
+            self._due_in(QUIET)
 
     def give_up(self) -> None:
         """Close whatever is going on."""
         self.transport.abortConnection()
+
+    def _is_idle(self) -> bool:
+        return self._phase is _READING and not self._heads.begun and not self._pending
 
     # Reading.
 

@@ -76,6 +76,8 @@ class Shared:
 class Server(ServerFactory):
     """Makes the connections of one listener and decides their requests.
 
+    It lasts as long as the listener does, under one set of rules after another: see `adopt`.
+
     :param shared: what it has in common with other listeners.
     :param listener: its configuration.
     :param verifier: judges its clients' certificates.
@@ -92,16 +94,27 @@ class Server(ServerFactory):
         verifier: ClientVerifier,
         names_host: Callable[[bytes], bool],
     ):
+        self.seconds = shared.deadlines.seconds
+        self.draining = False
+        self.connections: set[ServerConnection] = set()
+        self._by_address: Counter[Address] = Counter()
+        self._date = (0, b"")
+        self._empty: Deferred[None] | None = None
+        self._take(shared, listener, verifier, names_host)
+
+    def _take(
+        self,
+        shared: Shared,
+        listener: Listener,
+        verifier: ClientVerifier,
+        names_host: Callable[[bytes], bool],
+    ) -> None:
         self.timeouts = shared.timeouts
         self.limits = shared.limits
         self.head_limits = HeadLimits(
             shared.limits.request_line, shared.limits.header_block, shared.limits.headers
         )
         self.requests = KnownRequests(self.head_limits)
-        self.seconds = shared.deadlines.seconds
-        self.draining = False
-        self.connections: set[ServerConnection] = set()
-        self._by_address: Counter[Address] = Counter()
         self._shared = shared
         self._listener = listener
         self._verifier = verifier
@@ -123,8 +136,26 @@ class Server(ServerFactory):
             self.seconds,
             self.http_date,
         )
-        self._date = (0, b"")
-        self._empty: Deferred[None] | None = None
+
+    def adopt(
+        self,
+        shared: Shared,
+        listener: Listener,
+        verifier: ClientVerifier,
+        names_host: Callable[[bytes], bool],
+    ) -> None:
+        """Go on under other rules, with the parameters of `__init__`.
+
+        What is under way ends as it began.  Who is connected is examined anew, and connections
+        to whom the new rules do not grant what they had end after their current request.
+        """
+        self._take(shared, listener, verifier, names_host)
+        for connection in tuple(self.connections):
+            connection.rules_changed()
+
+    def wants_certificate_of(self, caller: Caller) -> bool:
+        """Whether a caller without one could not have connected by today's rules."""
+        return caller.certificate is None and self._listener.tls.client_certificate == "required"
 
     def buildProtocol(self, addr: object) -> ServerConnection:
         return ServerConnection(self)

@@ -52,6 +52,22 @@ class Plain(Resource):
         return _answer(request, b"text/plain; charset=utf-8", self._text().encode())
 
 
+class Alive(Plain):
+    """What load balancers ask: "ok", or 503 when they should ask others.
+
+    :param leaving: whether the gateway is about to end.
+    """
+
+    def __init__(self, leaving: Callable[[], bool]):
+        super().__init__(lambda: "draining\n" if leaving() else "ok\n")
+        self._leaving = leaving
+
+    def render(self, request: Any) -> bytes:
+        if self._leaving():
+            request.setResponseCode(503)
+        return super().render(request)
+
+
 class NotFound(Resource):
     """Our 404, in the shape of all our refusals."""
 
@@ -92,17 +108,20 @@ def greeting(paths: Iterable[str]) -> str:
 
 
 def build_tree(
-    backends: Iterable[ReverseProxyResource], pages: Mapping[str, Resource] | None = None
+    backends: Iterable[ReverseProxyResource],
+    pages: Mapping[str, Resource] | None = None,
+    leaving: Callable[[], bool] = bool,
 ) -> Resource:
     """Put the backends and our own pages into one tree.
 
     :param pages: by their first segment, which `config.backends` reserves; "" is `/`.
+    :param leaving: whether the gateway is about to end.
     """
     backends = tuple(backends)
     text = greeting(each.backend.path for each in backends)
     root = Plain(lambda: "")
     root.putChild(b"", Plain(lambda: text))
-    root.putChild(b"healthz", Plain(lambda: "ok\n"))
+    root.putChild(b"healthz", Alive(leaving))
     for name, page in (pages or {}).items():
         root.putChild(name.encode("ascii"), page)
     # In this order a backend is in the tree before those below it.

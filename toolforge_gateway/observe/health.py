@@ -128,6 +128,10 @@ class Health:
     def __init__(self, backends: Iterable[str], now: float):
         self._backends = {name: _Backend(now) for name in backends}
 
+    def adopt(self, backends: Iterable[str], now: float) -> None:
+        """Watch these backends from now on; what is known of one of the same name stays."""
+        self._backends = {name: self._backends.get(name) or _Backend(now) for name in backends}
+
     def ended(self, exchange: Exchange) -> None:
         """See `IObserver`."""
         backend = self._backends.get(exchange.backend)
@@ -142,7 +146,8 @@ class Health:
 
     def answered(self, name: str, at: float) -> None:
         """Somebody else than a client has had an answer from a backend."""
-        self._backends[name].answered(at)
+        if name in self._backends:
+            self._backends[name].answered(at)
 
     def states(self) -> Mapping[str, BackendState]:
         """How each backend does, in the order of the configuration."""

@@ -37,6 +37,11 @@ class Together:
         if len(self._lines) == 1:
             self._after(self.flush)
 
+    def take(self, write: Callable[[str], object]) -> None:
+        """Hand on to somebody else from now on; who was there gets what was said before."""
+        self.flush()
+        self._write = write
+
     def flush(self) -> None:
         """Hand on what there is, now."""
         lines, self._lines = self._lines, []

@@ -109,6 +109,11 @@ class Traffic:
         self._known: dict[tuple[str, str, int, str], Count] = {}
         self._reasons = {BACKEND_CUT}
 
+    def adopt(self, backends: Iterable[str]) -> None:
+        """Count for these backends as well; what was counted stays."""
+        for backend in backends:
+            self.latency.setdefault(backend, [0] * (len(BOUNDS) + 1))
+
     def ended(self, exchange: Exchange) -> None:
         """See `IObserver`."""
         backend = ASKED if exchange.asked_by else exchange.backend

@@ -93,6 +93,7 @@ class LiveDocument(Generic[T]):
         self._spread = spread
         self._accounts = tuple(Account(source) for source in sources)
         self._findings: frozenset[Finding] = frozenset()
+        self._taken_over = False
         self._running = False
         self._next: IDelayedCall | None = None
         self._round: Deferred[None] = succeed(None)
@@ -107,6 +108,19 @@ class LiveDocument(Generic[T]):
         if self._accounts and not self._running:
             self._running = True
             self._begin()
+
+    def take_over(self, former: LiveDocument[T]) -> None:
+        """Begin with what another one has, of the same APIs: nobody is to miss the document
+        because the configuration has changed."""
+        known = {_place(each.source): each for each in former._accounts}
+        self._accounts = tuple(
+            attrs.evolve(known.get(_place(each.source), each), source=each.source)
+            for each in self._accounts
+        )
+        if self._accounts:
+            self.json, self.yaml = former.json, former.yaml
+        self._findings = former._findings
+        self._taken_over = True
 
     def stop(self) -> Deferred[None]:
         """Fetch no more; what is there stays.
@@ -151,6 +165,8 @@ class LiveDocument(Generic[T]):
             for account, (good, result) in zip(self._accounts, outcomes, strict=True)
         )
         changed = self.json is None or any(map(_differs, self._accounts, looked))
+        if self._taken_over:  # The settings may be others.
+            self._taken_over, changed = False, True
         if not changed:
             # Nothing but times of checks, and tags.
             self._accounts = looked
@@ -203,6 +219,10 @@ def _looked(account: Account, good: bool, result: Any, now: float) -> Account:
             wrong = CannotFetch("could not be asked")
         return attrs.evolve(account, fault=wrong.sentence, fault_detail=wrong.detail)
     return account.fetched(result, now)
+
+
+def _place(source: Source) -> tuple[object, ...]:
+    return source.api, source.prefix, source.url, source.path
 
 
 def _differs(before: Account, after: Account) -> bool:

@@ -1,0 +1,54 @@
+"""What lasts as long as the process, whatever configuration is in force.  Layer 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from toolforge_gateway.deadlines import Deadlines
+from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.request_ids import RequestIds
+from toolforge_gateway.edge.tree import refuse
+from toolforge_gateway.overview import Overview
+from toolforge_gateway.pages.assets import Assets
+from toolforge_gateway.pages.frame import Frame
+from toolforge_gateway.transport.choice import Transports
+
+
+@attrs.define(eq=False)
+class Process:
+    """One running gateway: its clock, its counters, its doors' common turnstiles."""
+
+    reactor: Any
+    transports: Transports
+    deadlines: Deadlines
+    overview: Overview
+    connections: Turnstile
+    """The clients that are connected."""
+    running: Turnstile
+    """The exchanges under way."""
+    frame: Frame
+    """What pages look like."""
+    new_request_id: Callable[[], str]
+    leaving: bool = False
+    """Whether it is about to end: load balancers should ask others."""
+
+    @classmethod
+    def of(cls, reactor: Any, transports: Transports | None = None) -> Process:
+        """A process that begins.
+
+        :param transports: puts TLS under connections; by default the faster way that the
+            reactor allows.
+        """
+        return cls(
+            reactor=reactor,
+            transports=transports or Transports(reactor),
+            deadlines=Deadlines(reactor),
+            overview=Overview(reactor),
+            connections=Turnstile(0),
+            running=Turnstile(0),
+            frame=Frame(Assets("/docs/assets", refuse)),
+            new_request_id=RequestIds(),
+        )

@@ -1,0 +1,128 @@
+"""Taking up the configuration again while everything runs.  Layer 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from toolforge_gateway import config
+from toolforge_gateway.config.values import Configuration
+from toolforge_gateway.errors import ConfigurationError
+
+log = Logger()
+
+
+@attrs.frozen
+class Outcome:
+    """What came of an attempt."""
+
+    good: bool
+    version: str
+    """Of the configuration that is in force now."""
+    complaints: tuple[str, ...]
+    """Why it was left as it was; with file and line, where there is one."""
+    at: float
+    """POSIX seconds."""
+
+
+class Change(Protocol):
+    """See `service.Change`."""
+
+    commit: Callable[[], None]
+    abandon: Callable[[], None]
+
+
+class Reloadable(Protocol):
+    """What a `Reloader` works on."""
+
+    def prepare(self, configuration: Configuration) -> Change:
+        """Build all; raise `ConfigurationError` and leave everything as it was."""
+        ...
+
+
+class Reloader:
+    """Prepares all, then puts all in force; or leaves all as it was, and says why.
+
+    :param file: the configuration.
+    :param service: what runs.
+    :param version: of the configuration in force, see `Configuration.version`.
+    :param load: reads the file.
+
+    :ivar last: the latest outcome; None before the first.
+    :ivar good: how many were good.
+    :ivar bad: how many left everything as it was.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        service: Reloadable,
+        version: str,
+        clock: IReactorTime,
+        load: Callable[[Path], Configuration] = config.load,
+    ):
+        self._file = file
+        self._service = service
+        self._version = version
+        self._clock = clock
+        self._load = load
+        self._one_at_a_time = DeferredLock()
+        self._begun: list[Callable[[], object]] = []
+        self._told: list[Callable[[Outcome], object]] = []
+        self.last: Outcome | None = None
+        self.good = self.bad = 0
+
+    def tell(
+        self, begun: Callable[[], object] | None, ended: Callable[[Outcome], object] | None
+    ) -> None:
+        """Have somebody called when an attempt begins, and when it has ended."""
+        if begun is not None:
+            self._begun.append(begun)
+        if ended is not None:
+            self._told.append(ended)
+
+    def reload(self) -> Deferred[Outcome]:
+        """Read everything again; waits for an attempt that is under way.
+
+        :return: never fails.
+        """
+        return self._one_at_a_time.run(lambda: maybeDeferred(self._attempt))
+
+    def _attempt(self) -> Outcome:
+        for each in self._begun:
+            each()
+        complaints: tuple[str, ...] = ()
+        try:
+            configuration = self._load(self._file)
+            change = self._service.prepare(configuration)
+        except ConfigurationError as error:
+            complaints = tuple(map(str, error.complaints))
+        except Exception as error:
+            # A plug-in may break in any way; what runs is not to suffer from it.
+            log.failure("the configuration could not be prepared")
+            complaints = (f"{self._file}: could not be prepared: {error!r}",)
+        else:
+            change.commit()
+            self._version = configuration.version
+        return self._ended(complaints)
+
+    def _ended(self, complaints: tuple[str, ...]) -> Outcome:
+        outcome = Outcome(not complaints, self._version, complaints, self._clock.seconds())
+        self.last = outcome
+        if outcome.good:
+            self.good += 1
+            log.info("reloaded: configuration {version} is in force", version=self._version)
+        else:
+            self.bad += 1
+            for complaint in complaints:
+                log.error("not reloaded: {complaint}", complaint=complaint)
+            log.error("not reloaded: configuration {version} stays in force", version=self._version)
+        for each in self._told:
+            each(outcome)
+        return outcome
