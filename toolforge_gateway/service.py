@@ -83,6 +83,10 @@ class Change:
         """Leave everything as it is, and close what was opened for it."""
 
 
+def _operators_place(operations: Operations) -> Place:
+    return Place(operations.endpoint, purpose="operators")
+
+
 class GatewayService(Service):
     """Listens while it runs; stopping lets what runs come to its end.
 
@@ -199,13 +203,19 @@ class GatewayService(Service):
 
         :raise ConfigurationError: with all that cannot be had; nothing new is open then.
         """
-        listen: list[Listener | Operations] = list(configuration.listen)
+        wanted: list[tuple[Place, Listener | Operations]] = list(
+            zip(
+                places(each.endpoint for each in configuration.listen),
+                configuration.listen,
+                strict=True,
+            )
+        )
         if configuration.operations is not None and self._serves_operations:
-            listen.append(configuration.operations)
+            place = _operators_place(configuration.operations)
+            wanted.append((place, configuration.operations))
         opened: list[_Opened] = []
         complaints: list[Complaint] = []
-        wanted = places(each.endpoint for each in listen)
-        for place, listener in zip(wanted, listen, strict=True):
+        for place, listener in wanted:
             if place in self._doors or place in self._operations or place in self._sockets:
                 fault = self._cannot_change(place, listener)
                 if fault:
@@ -309,10 +319,7 @@ class GatewayService(Service):
         self, configuration: Configuration, accepting: dict[Place, _Opened]
     ) -> None:
         operations = configuration.operations if self._serves_operations else None
-        wanted = None
-        if operations is not None:
-            endpoints = [each.endpoint for each in (*configuration.listen, operations)]
-            wanted = places(endpoints)[-1]
+        wanted = None if operations is None else _operators_place(operations)
         for place in tuple(self._operations):
             if place != wanted:
                 self._close_operations(place)

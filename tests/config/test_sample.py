@@ -74,7 +74,7 @@ authenticators:
     parameter: token
     paths: ["POST /components/v1/tool/{tool}/deployment", "GET /{id:[0-9]{8}-[a-z0-9]+}"]
 timeouts: {handshake: 1, request_head: 2, request_idle: 3, keep_alive: 4, connect: 5,
-           response_head: 6, response_idle: 7, drain: 8.5}
+           response_head: 6, response_idle: 7, drain: 8.5, lame_duck: 9}
 limits: {request_line: 8193, header_block: 32769, headers: 101, request_body: 134217729,
          connections: 10001, requests: 4097, connections_per_address: 250}
 access_log: {format: json, file: "-"}
@@ -99,7 +99,7 @@ class SampleTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """Every key becomes its value; none is lost, none is a default."""
-        general = Timeouts(1, 2, 3, 4, 5, 6, 7, 8.5)
+        general = Timeouts(1, 2, 3, 4, 5, 6, 7, 8.5, 9)
         own = attrs.evolve(general, response_head=61)
         slow = attrs.evolve(general, response_head=3600, response_idle=3601)
         pattern = self.configuration.backends[0].slow_paths[0].pattern

@@ -52,9 +52,7 @@ class SocketTests(CoroutineCase):
         return await end.closed()
 
     def tcp(self, place: Place) -> TCP4ClientEndpoint:
-        return TCP4ClientEndpoint(
-            reactor, "127.0.0.1", self.sockets.socket(place).getsockname()[1]
-        )
+        return TCP4ClientEndpoint(reactor, "127.0.0.1", self.sockets.socket(place).getsockname()[1])
 
     async def test_port_is_exchanged(self) -> None:
         """Who connects while no port accepts is served by the next one."""

@@ -129,15 +129,15 @@ class AlikeTests(SynchronousTestCase):
             local=LocalSite(
                 Site(prepared.root, reactor=self.clock),
                 self.clock,
-                prepared.deadlines,
+                prepared.process.deadlines,
                 prepared.configuration.timeouts,
             ),
-            deadlines=prepared.deadlines,
+            deadlines=prepared.process.deadlines,
             timeouts=prepared.configuration.timeouts,
             limits=prepared.configuration.limits,
             observer=None,
             running=Turnstile(4096),
-            new_request_id=prepared.new_request_id,
+            new_request_id=prepared.process.new_request_id,
             trusted_proxies=prepared.configuration.trusted_proxies,
         )
         [(listener, side)] = prepared.listeners

@@ -60,7 +60,7 @@ class DocumentStage(Stage):
 
     @property
     def live(self):
-        return self.service._prepared.api_document
+        return self.service.prepared.api_document
 
     async def first_round(self) -> None:
         await eventually(lambda: self.live.json is not None)

@@ -175,7 +175,7 @@ class TruthTests(StatusCase):
 
     async def test_draining(self) -> None:
         """While it drains it says so."""
-        board = self.service._prepared.overview.board
+        board = self.service.process.overview.board
         self.backend.script = lambda connection: None
         waiting = await self.client()
         waiting.send(GET)
@@ -304,7 +304,7 @@ class HostileTests(StatusCase):
         for number in range(50):
             client.send(GET.replace(b"GET", b"BREW%d" % number))
         await client.until(lambda: client.received.count(b"\r\n\r\n") >= 50)
-        traffic = self.service._prepared.overview.observers[0]
+        traffic = self.service.process.overview.observers[0]
         await eventually(lambda: traffic.total().requests == 50)
         self.assertEqual({label.method for label, _ in traffic.counts()}, {"other"})
 

@@ -12,7 +12,7 @@ from tests.clients.stage import eventually
 from tests.relay.scripted import TOOL, ScriptedStage
 from tests.relay.stage import Stage, refused
 from tests.relay.test_traversal import serve
-from toolforge_gateway import service
+from toolforge_gateway import prepared
 from toolforge_gateway.edge.tree import build_tree
 from toolforge_gateway.edge.visitor import IPersonal, visitor_of
 from toolforge_gateway.errors import BadEvidence
@@ -63,7 +63,7 @@ class WithMirror(Stage):
             tree.putChild(b"same", Same())
             return tree
 
-        self.patch(service, "build_tree", with_mirror)
+        self.patch(prepared, "build_tree", with_mirror)
         super().setUp()
 
 

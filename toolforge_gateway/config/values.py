@@ -68,11 +68,11 @@ class Timeouts:
     """From the end of the request to the backend's response head."""
     response_idle: float = 60
     """Silence within a response body."""
-    lame_duck: float = 0
-    """From SIGTERM to the closing of the listeners: load balancers see that they should ask others,
-    and everything is still served."""
     drain: float = 30
-    """What running exchanges are given from then on."""
+    """What running exchanges are given once the listeners are closed."""
+    lame_duck: float = 0
+    """From SIGTERM until then: load balancers see that they should ask others, and everything is
+    still served."""
 
 
 @attrs.frozen

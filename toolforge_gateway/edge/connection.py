@@ -100,6 +100,8 @@ class ServerConnection(Protocol):
         self.caller = self._server.identify(self.transport, self.caller)
         self._phase = _READING
         self._due_in(self._server.timeouts.request_head)
+        if self._server.wants_certificate_of(self.caller):
+            self._close()  # The handshake began before one was wanted.
 
     def dataReceived(self, data: bytes) -> None:
         if self._decoder is not None and self._forward is not None:

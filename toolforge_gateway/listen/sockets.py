@@ -25,6 +25,8 @@ class Place:
     """A Twisted server endpoint description, as the configuration has it."""
     number: int = 0
     """The how manieth with this description: `tcp:0` may be there twice."""
+    purpose: str = "clients"
+    """Whom it is for: a place for others is another one."""
 
 
 def places(endpoints: Iterable[str]) -> tuple[Place, ...]:

@@ -1,0 +1,90 @@
+"""The end: load balancers are told, then nobody is let in, then what runs comes to its end."""
+
+from __future__ import annotations
+
+from twisted.internet import reactor
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+
+from tests.relay.ends import OK, End, silent
+from tests.relay.stage import GET, Stage
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Ending(Stage):
+    timeouts = {"drain": 4}
+
+    async def ask_operations(self, path: bytes) -> bytes:
+        address = self.service.operations_address()
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", address.port)
+        end = await endpoint.connect(Factory.forProtocol(End))
+        end.send(b"GET " + path + b" HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        return await end.closed()
+
+
+class DrainTests(Ending):
+    async def test_kept_connection(self) -> None:
+        """Who asks on a kept connection right after the listeners have closed is answered, and
+        told that it was the last answer."""
+        client = await self.client()
+        client.send(GET)
+        await client.until(b"\r\n\r\nok")
+        client.take()
+        stopping = self.service.stopService()
+        client.send(GET)
+        answer = await client.closed()
+        self.assertIn(b"\r\nConnection: close\r\n", answer)
+        self.assertTrue(answer.endswith(b"\r\n\r\nok"))
+        await stopping
+
+    async def test_quiet_connection(self) -> None:
+        """One that stays quiet is closed in good order, long before `drain`."""
+        client = await self.client()
+        client.send(GET)
+        await client.until(b"\r\n\r\nok")
+        client.take()
+        stopping = self.service.stopService()
+        self.assertEqual(await client.closed(), b"")
+        await stopping
+
+    async def test_running(self) -> None:
+        """What runs is given `drain`, and ends whole when it is done by then."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        stopping = self.service.stopService()
+        await deferLater(reactor, 1.5, lambda: None)
+        upstream.send(OK)
+        self.assertTrue((await client.closed()).endswith(b"\r\n\r\nok"))
+        await stopping
+
+
+class LameDuck(Ending):
+    timeouts = {"drain": 4, "lame_duck": 1.5}
+
+    async def test_lame_duck(self) -> None:
+        """Load balancers are told at once; for `lame_duck` everything is served, new connections
+        too; then nobody is let in.  The operations port lives to the end."""
+        kept = await self.client(None)
+        kept.send(HEALTH)
+        await kept.until(b"\r\n\r\nok\n")
+        kept.take()
+        stopping = self.service.stopService()
+        kept.send(HEALTH)
+        self.assertIn(b"HTTP/1.1 503 Service Unavailable\r\n", await kept.until(b"draining\n"))
+        fresh = await self.client()
+        fresh.send(GET)
+        answer = await fresh.until(b"\r\n\r\nok")
+        self.assertNotIn(b"Connection: close", answer)
+        self.assertIn(b" 503 ", await self.ask_operations(b"/readyz"))
+        self.assertIn(b" 200 ", await self.ask_operations(b"/healthz"))
+        await fresh.closed()
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
+        with self.assertRaises(ConnectionRefusedError):
+            await endpoint.connect(Factory.forProtocol(End))
+        await stopping
