@@ -185,3 +185,33 @@ class SlowReaders(Process):
         self.assertLess(growth, 100, f"{growth} kB for each slow reader")
         self.assertLess(total / count, 20_000_000)
         self.assertEqual(await self.ask(GET), OK)
+
+
+class Signals(Process):
+    async def test_hangup(self):
+        """SIGHUP takes up a good file; a bad one leaves everything as it was and is said with its
+        line; a living connection goes on."""
+        self.backend.script = Recorder()
+        client = await self.client()
+        client.send(GET)
+        await client.until(OK)
+        path = self.folder / "gateway.yaml"
+        good = path.read_text()
+        await self.hang_up(good.replace("/jobs", "/builds"), "is in force")
+        client.take()
+        client.send(GET)
+        await client.until(b"no-such-path")
+        client.take()
+        await self.hang_up(good + "nonsense: 1\n", "stays in force")
+        line = good.count("\n") + 1
+        self.assertIn(f"{path}:{line}: nonsense: ", self.gateway.said())
+        client.send(GET.replace(b"/jobs", b"/builds"))
+        self.assertEqual(await client.until(OK), OK)
+        self.assertNotIn("Traceback", self.gateway.said())
+
+    async def hang_up(self, text: str, word: str) -> None:
+        """Signal with another content of the file, and wait for what comes of it."""
+        (self.folder / "gateway.yaml").write_text(text)
+        before = self.gateway.said().count(word)
+        self.gateway.signal("HUP")
+        await eventually(lambda: self.gateway.said().count(word) > before, within=20)

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IListeningPort
@@ -84,6 +84,14 @@ class AcceptingTests(CoroutineCase):
         client = self.connect()
         await self.until(lambda: len(self.factory.made) > before)
         return client, self.factory.made[-1]
+
+    async def test_those_who_wait_when_it_stops(self) -> None:
+        """Who has connected before the port stops is let in."""
+        for _ in range(3):
+            self.connect()
+        await maybeDeferred(self.port.stopListening)
+        self.assertEqual(len(self.factory.made), 3)
+        self.assertTrue(all(each.lost is None for each in self.factory.made))
 
     async def test_accepted(self):
         """A connection gets a protocol, and a transport that knows both ends."""
@@ -191,19 +199,21 @@ class AcceptingTests(CoroutineCase):
         socket.create_connection(client.getpeername()[:2]).close()
 
     async def test_stop_at_once(self):
-        """A port that is stopped by what it accepts accepts no more."""
-        test = self
+        """A port that is stopped by what it accepts lets in who waits already, and nobody after;
+        each of them may stop it."""
+        stopped = []
 
         class Stopping(Seen):
-            def connectionMade(self) -> None:
-                test.stopped = test.port.stopListening()
+            def connectionMade(this) -> None:
+                stopped.append(maybeDeferred(self.port.stopListening))
 
         self.factory.instead = Stopping
         self.connect()
         self.connect()
         await self.until(lambda: self.factory.made)
-        await self.stopped
-        self.assertEqual(len(self.factory.made), 1)
+        await gatherResults(stopped)
+        self.assertEqual(len(self.factory.made), 2)
+        self.assertRaises(ConnectionRefusedError, self.connect_again, self.sockets[0])
         self.port.stopListening = lambda: None
 
 

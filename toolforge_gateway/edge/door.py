@@ -76,6 +76,12 @@ class Door:
 
     def adopt(self, shared: Shared, listener: Listener, side: ServerSide) -> None:
         """Serve by a configuration from now on; the first one opens the door."""
+        untouched = listener.proxy_protocol is None
+        if self._port is not None and untouched != self._untouched:
+            # How connections are accepted depends on who reads from them first; those who
+            # have connected already come in the former way.
+            port, self._port = self._port, None
+            port.stopListening()
         if self.server is None:
             self.server = Server(shared, listener, side.verifier, side.names_host)
         else:
@@ -87,13 +93,9 @@ class Door:
         if side.revokes:
             self._watch = RevocationWatch(side.refresh, self.server, self._deadlines)
             self._watch.start()
-        untouched = listener.proxy_protocol is None
-        if untouched != self._untouched:
-            # How connections are accepted depends on who reads from them first.
+        if self._port is None:
+            self._port = self._accept(untouched)
             self._untouched = untouched
-            former, self._port = self._port, self._accept(untouched)
-            if former is not None:
-                former.stopListening()
 
     def address(self) -> Any:
         """Where it is; tells the port where the configuration said 0."""

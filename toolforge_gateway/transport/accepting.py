@@ -80,6 +80,7 @@ class DirectPort:
         self._address = _ADDRESSES[port.addressFamily]
         self._descriptor = self._socket.fileno()
         self._pause: Any = None
+        self._stopping = False
         port.stopReading()
         dispatcher.watch(self._descriptor, READ, self._ready)
 
@@ -92,12 +93,21 @@ class DirectPort:
         return host
 
     def stopListening(self) -> Deferred[None] | None:
-        """See `IListeningPort`; connections that were accepted live on."""
+        """See `IListeningPort`; connections that were accepted live on.
+
+        Who has connected and waits to be accepted is let in: closing the socket would
+        turn them away.
+        """
+        if self._stopping:
+            return None  # One of those who were let in wants it as well.
+        self._stopping = True
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
         elif self._descriptor >= 0:
-            self._dispatcher.forget(self._descriptor)
+            self._ready(READ)
+            if self._descriptor >= 0 and self._pause is None:
+                self._dispatcher.forget(self._descriptor)
         self._descriptor = -1
         stopped: Deferred[None] | None = self._port.stopListening()
         return stopped
