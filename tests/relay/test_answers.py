@@ -189,7 +189,7 @@ class Logged(Stage):
         text = (self.folder / "access.log").read_text()
         self.assertNotIn("secret", text)
         (line,) = self.log()
-        for key in ("time", "request_id", "head_seconds", "seconds"):
+        for key in ("time", "request_id", "trace_id", "head_seconds", "seconds"):
             self.assertTrue(line.pop(key))
         self.assertEqual(
             line,
