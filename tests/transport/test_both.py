@@ -457,11 +457,9 @@ class Both:
         self.assertTrue(above.transport.is_quiet())
         above.transport.pauseProducing()
         client.send(b"more")
-        for _ in range(100):
-            if not above.transport.is_quiet():
-                break
+        # The kernel may hold it back until the first bytes are acknowledged (RFC 9293, 3.7.4).
+        while above.transport.is_quiet():
             await turn()
-        self.assertFalse(above.transport.is_quiet())
 
     async def test_no_more_quiet(self):
         """What has ended is not quiet, whoever has its descriptor's number by then."""

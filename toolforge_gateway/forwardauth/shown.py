@@ -27,7 +27,7 @@ from toolforge_gateway.model import DistinguishedName
 LONGEST_CHAIN = 8
 """Certificates; more than any chain that could be verified."""
 
-_ESCAPES = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*+")
+_ESCAPES = re.compile(rb"(?>(?:[^%]|%[0-9A-Fa-f]{2})*)")
 _BLOCK = re.compile(
     rb"\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]++)-----END CERTIFICATE-----\s*"
 )

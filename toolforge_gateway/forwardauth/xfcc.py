@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*+)"|([^",;=]*+))(?:([;,])|\Z)')
+_PAIR = re.compile(r'([A-Za-z]+)=(?:"((?>(?:[^"\\]|\\.)*))"|([^",;=]*+))(?:([;,])|\Z)')
 _ESCAPED = re.compile(r"\\(.)")
 _REPEATABLE = frozenset(["by", "dns", "uri"])
 

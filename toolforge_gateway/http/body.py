@@ -15,10 +15,10 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 # Section 7.1.1.  White space is taken nowhere but around ";" and "=" of an
 # extension, and never straight after the size: receivers differ about that.
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
-_EXTENSION = rb";[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+" % (TOKEN, TOKEN, _QUOTED)
+_QUOTED = rb'"(?>(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*)"'
+_EXTENSION = rb";[ \t]*+%b(?>(?:[ \t]*+=[ \t]*+(?:%b|%b))?)" % (TOKEN, TOKEN, _QUOTED)
 _match_size = re.compile(
-    rb"([0-9A-Fa-f]{1,16}+)((?:%b(?:[ \t]*+%b)*+)?)\r\n" % (_EXTENSION, _EXTENSION)
+    rb"([0-9A-Fa-f]{1,16}+)((?:%b(?>(?:[ \t]*+%b)*))?)\r\n" % (_EXTENSION, _EXTENSION)
 ).match
 _may_be_size = re.compile(rb"[0-9A-Fa-f]{1,16}(?:;%b)?\r?" % TEXT).fullmatch
 _match_trailers = re.compile(rb"%b:%b\r\n" % (TOKEN, TEXT)).fullmatch

@@ -15,14 +15,16 @@ import attrs
 from ..errors import BadMessage
 
 # RFC 9110 sections 5.6.2 (token) and 5.5 (field-value, obs-text included);
-# RFC 9112 sections 3 and 4.  Possessive quantifiers: no backtracking, ever.
+# RFC 9112 sections 3 and 4.  Possessive quantifiers: no backtracking, ever.  A group
+# is repeated as `(?>(?:...)*)` instead of `(?:...)*+`: before Python 3.11.5 (Debian 12 has
+# 3.11.2) the latter also takes the beginning of a repetition that does not match to its end.
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"
 # Methods are case-sensitive, but some receivers fold them: `get` has two readings.
 METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Z]++"
 # Neither white space nor control nor 8-bit; `check_target` does the rest.
 TARGET = rb"[\x21-\x7e]++"
-FIELD_LINES = rb"(?:%b:%b\r\n)*+" % (TOKEN, TEXT)
+FIELD_LINES = rb"(?>(?:%b:%b\r\n)*)" % (TOKEN, TEXT)
 REQUEST_LINE = rb"(%b) (%b) HTTP/1\.([01])" % (METHOD, TARGET)
 STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9]{2}) (%b)" % TEXT
 

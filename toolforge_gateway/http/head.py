@@ -27,7 +27,7 @@ __all__ = ["HeadLimits", "HeadReader", "parse_request_head", "parse_response_hea
 _REQUEST_LINE = re.compile(REQUEST_LINE)
 _STATUS_LINE = re.compile(STATUS_LINE)
 # One empty line before a request is tolerated (RFC 9112 section 2.2).
-_match_request = re.compile(rb"(?:\r\n)?+%b\r\n(%b)\r\n" % (REQUEST_LINE, FIELD_LINES)).fullmatch
+_match_request = re.compile(rb"(?>(?:\r\n)?)%b\r\n(%b)\r\n" % (REQUEST_LINE, FIELD_LINES)).fullmatch
 _match_response = re.compile(rb"%b\r\n(%b)\r\n" % (STATUS_LINE, FIELD_LINES)).fullmatch
 _find_fields = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n").findall
 _is_token = re.compile(TOKEN).fullmatch

@@ -8,7 +8,7 @@ import re
 LONGEST = 255
 """Bytes; a DNS name with its port is shorter (RFC 1035 section 2.3.4)."""
 
-_NAME = rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]*+)(?:\.[A-Za-z0-9_-]++)*+\.?"
+_NAME = rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]*+)(?>(?:\.[A-Za-z0-9_-]++)*)\.?"
 _HOST = re.compile(rb"(?:%b|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?" % _NAME)
 
 

@@ -19,15 +19,15 @@ from ..errors import BadMessage
 # RFC 3986 section 3.3, a pchar without escapes.
 _PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@"
 # Any visible ASCII but "#" and "%": clients send "[" and "|" in queries as they are.
-_QUERY = r"[!-\"$&-~]*+(?:%[0-9A-Fa-f]{2}[!-\"$&-~]*+)*+"
+_QUERY = r"[!-\"$&-~]*+(?>(?:%[0-9A-Fa-f]{2}[!-\"$&-~]*+)*)"
 
 # What nearly all targets look like; none of it needs a second look.  No segment
 # is empty or begins with a dot, and there is neither "%" nor ";".
 _match_plain = re.compile(
-    r"((?:/[A-Za-z0-9\-_~!$&'()*+,=:@][A-Za-z0-9\-._~!$&'()*+,=:@]*+)*+/?)"
+    r"((?>(?:/[A-Za-z0-9\-_~!$&'()*+,=:@][A-Za-z0-9\-._~!$&'()*+,=:@]*+)*)/?)"
     rf"(?:\?({_QUERY}))?"
 ).fullmatch
-_match_any = re.compile(rf"(/(?:[{_PCHAR}/]|%[0-9A-Fa-f]{{2}})*+)(?:\?({_QUERY}))?").fullmatch
+_match_any = re.compile(rf"(/(?>(?:[{_PCHAR}/]|%[0-9A-Fa-f]{{2}})*))(?:\?({_QUERY}))?").fullmatch
 
 _bad_escape = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _unreserved = re.compile(  # "-", ".", "_", "~", digits and letters, escaped
