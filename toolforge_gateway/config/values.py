@@ -173,6 +173,14 @@ class Operations:
 
 
 @attrs.frozen
+class Control:
+    """The Unix socket over which the gateway is led."""
+
+    socket: Path
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
 class UpstreamTLS:
     """The client side of TLS, the same towards every backend."""
 
@@ -318,6 +326,9 @@ class Configuration:
     """Who may ask `/auth`; names are unique."""
     allowed_origins: frozenset[bytes] = frozenset()
     """As `http.origin.web_origin` writes them."""
+    control: Control | None = None
+    workers: int | Literal["auto"] | None = None
+    """None: one process by itself, without a supervisor."""
     version: str = attrs.field(default="", eq=False)
     """Tells one content of the file from another: the beginning of its SHA-256."""
     loading_warnings: tuple[Complaint, ...] = ()
