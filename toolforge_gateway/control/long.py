@@ -44,6 +44,16 @@ class Long(Argument):
         return data.decode("utf-8", "surrogatepass")
 
 
+class Bytes(Long):
+    """The same for bytes."""
+
+    def _written(self, value: Any) -> bytes:
+        return bytes(value)
+
+    def _read(self, data: bytes) -> Any:
+        return data
+
+
 class Json(Long):
     """What JSON can say: lists, dicts with text for keys, text, numbers, None."""
 
