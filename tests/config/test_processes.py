@@ -71,8 +71,10 @@ class ControlTests(SynchronousTestCase):
 class WorkersTests(SynchronousTestCase):
     def test_values(self) -> None:
         """Absent, a number, or auto."""
-        for text, value in (("", None), ("workers: 1", 1), ("workers: auto", "auto")):
-            self.assertEqual(loaded(text).workers, value)
+        self.assertIsNone(loaded("").workers)
+        for text, value in (("workers: 1", 1), ("workers: auto", "auto")):
+            workers = loaded(text).workers
+            self.assertEqual((workers.number, workers.origin.line), (value, 1))
 
     def test_wrong(self) -> None:
         """Anything else is a complaint."""

@@ -174,6 +174,7 @@ class SampleTests(SynchronousTestCase):
                 61,
             ),
             version=self.configuration.version,
+            text=self.configuration.text,
         )
         for field in attrs.fields(Configuration):
             self.assertEqual(

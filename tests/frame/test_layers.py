@@ -48,6 +48,7 @@ LAYERS: dict[str, int] = {
     "process": 5,
     "reload": 5,
     "explain": 5,
+    "leading": 5,
     "overview": 5,
     "service": 5,
     "cli": 6,

@@ -58,7 +58,7 @@ def loads(text: str, path: Path) -> Configuration:
     """
     report = Report()
     configuration = _configuration(path, _options(text, path, report), report)
-    return attrs.evolve(configuration, version=version_of(text))
+    return attrs.evolve(configuration, text=text, version=version_of(text))
 
 
 def version_of(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, cast
 
 from toolforge_gateway.config.options import Options, shown
-from toolforge_gateway.config.values import Control
+from toolforge_gateway.config.values import Control, Workers
 
 MOST_WORKERS = 256
 
@@ -37,17 +37,20 @@ def read_control(options: Options) -> Control | None:
     return Control(path, section.origin_of("socket"))
 
 
-def read_workers(options: Options) -> int | Literal["auto"] | None:
+def read_workers(options: Options) -> Workers | None:
     """The key `workers`."""
     value = options.raw("workers") if options.has("workers") else None
-    if value == "auto":
-        return "auto"
-    if isinstance(value, str):
+    if isinstance(value, str) and value != "auto":
         options.complain(
             "workers", f"is {shown(value)}", f"write a number from 1 to {MOST_WORKERS}, or auto"
         )
         return None
-    return options.whole("workers", minimum=1, maximum=MOST_WORKERS)
+    number = value
+    if value != "auto":
+        number = options.whole("workers", minimum=1, maximum=MOST_WORKERS)
+    if number is None:
+        return None
+    return Workers(cast('int | Literal["auto"]', number), options.origin_of("workers"))
 
 
 def check_holdable(sections: Iterable[Options]) -> None:

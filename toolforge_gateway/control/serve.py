@@ -63,7 +63,7 @@ class ControlPort:
     def __init__(self, path: Path, controlled: Any, reactor: Any):
         self.path = path
         self._place = Place(path)
-        self._connections: set[_Asked] = set()
+        self._connections: set[ControlConnection] = set()
         self._controlled = controlled
         self._reactor = reactor
         self._port: UnixPort | None = None
@@ -87,19 +87,19 @@ class ControlPort:
 class _Connections(Factory):
     noisy = False
 
-    def __init__(self, controlled: Any, connections: set[_Asked], reactor: Any):
+    def __init__(self, controlled: Any, connections: set[ControlConnection], reactor: Any):
         self._controlled = controlled
         self._connections = connections
         self._reactor = reactor
 
-    def buildProtocol(self, addr: IAddress | None) -> _Asked:
-        return _Asked(self._controlled, self._connections, self._reactor)
+    def buildProtocol(self, addr: IAddress | None) -> ControlConnection:
+        return ControlConnection(self._controlled, self._connections, self._reactor)
 
 
-class _Asked(AMP):
+class ControlConnection(AMP):
     """One who asks."""
 
-    def __init__(self, controlled: Any, connections: set[_Asked], reactor: Any):
+    def __init__(self, controlled: Any, connections: set[ControlConnection], reactor: Any):
         super().__init__()
         self._reactor = reactor
         self._controlled = controlled
