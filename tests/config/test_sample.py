@@ -174,7 +174,6 @@ class SampleTests(SynchronousTestCase):
                 61,
             ),
             version=self.configuration.version,
-            text=self.configuration.text,
         )
         for field in attrs.fields(Configuration):
             self.assertEqual(

@@ -16,12 +16,10 @@ from toolforge_gateway.config.networks import host_name
 from toolforge_gateway.config.openapi import read_openapi_docs
 from toolforge_gateway.config.options import Options, Report, Source, by_line, shown
 from toolforge_gateway.config.origins import read_allowed_origins
-from toolforge_gateway.config.processes import check_holdable, read_control, read_workers
 from toolforge_gateway.config.values import (
     AccessLog,
     AuthenticatorSection,
     Configuration,
-    Control,
     Operations,
     Origin,
     Timeouts,
@@ -47,7 +45,7 @@ def load(path: Path) -> Configuration:
 
     :raise ConfigurationError: with every complaint, in the order of lines.
     """
-    return loads(read(path), path)
+    return loads(_read(path), path)
 
 
 def loads(text: str, path: Path) -> Configuration:
@@ -57,33 +55,6 @@ def loads(text: str, path: Path) -> Configuration:
         start at its folder.
     """
     report = Report()
-    configuration = _configuration(path, _options(text, path, report), report)
-    return attrs.evolve(configuration, text=text, version=version_of(text))
-
-
-def version_of(text: str) -> str:
-    """The version of a file's content."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:VERSION_LENGTH]
-
-
-def load_control(path: Path) -> Control:
-    """Where the gateway of a configuration file can be asked; the rest may have mistakes.
-
-    :raise ConfigurationError: the file does not say.
-    """
-    report = Report()
-    options = _options(read(path), path, report)
-    control = read_control(options)
-    if control is None:
-        if not options.has("control"):
-            options.complain(
-                "control", "is missing, so nobody can be asked", "add control: {socket: PATH}"
-            )
-        raise ConfigurationError(report.complaints)
-    return control
-
-
-def _options(text: str, path: Path, report: Report) -> Options:
     name = str(path)
     try:
         root = compose(text, report.complain, name)
@@ -94,14 +65,14 @@ def _options(text: str, path: Path, report: Report) -> Options:
         what = "is empty" if root is None else "is no mapping"
         report.complain(Origin(name, None, ""), what, "write keys such as listen and backends")
         raise ConfigurationError(report.complaints)
-    return Options(Source(name, path.absolute().parent), root, (), None, report)
+    source = Source(name, path.absolute().parent)
+    version = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:VERSION_LENGTH]
+    return attrs.evolve(
+        _configuration(path, Options(source, root, (), None, report), report), version=version
+    )
 
 
-def read(path: Path) -> str:
-    """The text of a configuration file.
-
-    :raise ConfigurationError: there is none.
-    """
+def _read(path: Path) -> str:
     origin = Origin(str(path), None, "")
     try:
         with path.open("rb") as file:
@@ -130,10 +101,6 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
     listen = [listener for listener in map(read_listener, listeners) if listener is not None]
     operations = _operations(options)
     _check_endpoints(listeners, options)
-    control = read_control(options)
-    workers = read_workers(options)
-    if workers is not None:
-        check_holdable((*listeners, *filter(None, [options.section("operations")])))
     timeouts = read_timeouts(options, Timeouts(), ALL_TIMEOUTS)
     limits = read_limits(options)
     upstream_tls = _upstream_tls(options)
@@ -171,8 +138,6 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
         openapi_docs=openapi_docs,
         trusted_proxies=trusted_proxies,
         allowed_origins=allowed_origins,
-        control=control,
-        workers=workers,
         loading_warnings=report.warnings,
     )
 

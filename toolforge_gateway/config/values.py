@@ -173,22 +173,6 @@ class Operations:
 
 
 @attrs.frozen
-class Control:
-    """The Unix socket over which the gateway is led."""
-
-    socket: Path
-    origin: Origin = attrs.field(eq=False)
-
-
-@attrs.frozen
-class Workers:
-    """That a supervisor leads so many processes."""
-
-    number: int | Literal["auto"]
-    origin: Origin = attrs.field(eq=False)
-
-
-@attrs.frozen
 class UpstreamTLS:
     """The client side of TLS, the same towards every backend."""
 
@@ -334,13 +318,8 @@ class Configuration:
     """Who may ask `/auth`; names are unique."""
     allowed_origins: frozenset[bytes] = frozenset()
     """As `http.origin.web_origin` writes them."""
-    control: Control | None = None
-    workers: Workers | None = None
-    """None: one process by itself, without a supervisor."""
     version: str = attrs.field(default="", eq=False)
     """Tells one content of the file from another: the beginning of its SHA-256."""
-    text: str = attrs.field(default="", eq=False, repr=False)
-    """All that stands in the file."""
     loading_warnings: tuple[Complaint, ...] = ()
     """What the loader found odd but not wrong."""
 
