@@ -73,6 +73,7 @@ def makeService(options: Options) -> IService:
     reloader = Reloader(file, gateway, configuration.version, reactor)
     reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
     reactor.callWhenRunning(_on, signal.SIGHUP, reactor, reloader.reload)
+    reactor.callWhenRunning(_reopen_logs_on_sigusr1, reactor, gateway.reopen_logs)
     look_for_garbage_seldom()
     started = _Started()
     gateway.setServiceParent(started)
@@ -116,6 +117,19 @@ class _Started(MultiService):
 def _on(number: int, reactor: Any, call: Callable[[], object]) -> None:
     """Call in the reactor's turn whenever a signal comes."""
     signal.signal(number, lambda number, frame: reactor.callFromThread(call))
+
+
+def _reopen_logs_on_sigusr1(reactor: Any, reopen: Callable[[], object]) -> None:
+    """Have SIGUSR1 reopen the access log, and do what it did before: twistd begins a new file for
+    its own log (--logfile) then.  Called once that is installed."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def handle(number: int, frame: Any) -> None:
+        reactor.callFromThread(reopen)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGUSR1, handle)
 
 
 def _stop_well_on_sigterm(reactor: Any) -> None:

@@ -55,7 +55,7 @@ class Losses:
         self._unsaid += lines
         if not self._quiet and self._clock.seconds() >= self._next:
             log.error(
-                "the access log cannot be written to {where}: {why}; lines lost: {lines}",
+                "the access log cannot be written to {where}: {why}; lines lost so far: {lines}",
                 where=self.where,
                 why=why,
                 lines=self._unsaid,
@@ -204,7 +204,8 @@ class Outbox:
                     self._losses.lose(lines, f"{len(data)} bytes are more than it takes at once")
                 elif error.errno in _NOT_NOW:
                     self._keep(data, lines)
-                    self._watch()
+                    # Without memory for buffers it would be writable and take nothing.
+                    self._watch() if error.errno == errno.EAGAIN else self._try_later()
                     return
                 elif not self._carrier.can_come_back:
                     self._losses.lose(lines, error)
@@ -237,9 +238,12 @@ class Outbox:
 
     def _look_later(self, error: OSError) -> None:
         self._losses.lose(0, error)
-        self._timer = self._reactor.callLater(AGAIN, self._look_again)
+        self._try_later()
 
-    def _look_again(self) -> None:
+    def _try_later(self) -> None:
+        self._timer = self._reactor.callLater(AGAIN, self._try_again)
+
+    def _try_again(self) -> None:
         self._timer = None
         self._send()
 
@@ -261,7 +265,7 @@ class Outbox:
             self._reactor.addWriter(self)
             self._watched = True
         else:
-            self._timer = self._reactor.callLater(AGAIN, self._look_again)
+            self._try_later()
 
     def _unwatch(self) -> None:
         if self._watched:

@@ -16,9 +16,14 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from toolforge_gateway.config.values import AccessLog, Origin
-from toolforge_gateway.errors import ConfigurationError
-from toolforge_gateway.observe.carriers import DatagramSocket, carrier_of, is_plain, opened
-from toolforge_gateway.observe.carriers import Written
+from toolforge_gateway.errors import Complaint, ConfigurationError
+from toolforge_gateway.observe.carriers import (
+    DatagramSocket,
+    Written,
+    carrier_of,
+    is_plain,
+    opened,
+)
 from toolforge_gateway.observe.lines import (
     Form,
     HumanLine,
@@ -37,8 +42,10 @@ JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
 class Sink(Protocol):
     """Takes lines."""
 
-    lost: int
-    """How many it could not write."""
+    @property
+    def lost(self) -> int:
+        """How many it could not write."""
+        ...
 
     def form(self) -> Form:
         """What a line looks like."""
@@ -299,7 +306,7 @@ class TwistdLog:
 def _standard_output() -> int | None:
     """Its descriptor; None: it leads nowhere."""
     try:
-        descriptor = sys.__stdout__.fileno()
+        descriptor = sys.__stdout__.fileno()  # type: ignore[union-attr]
         output, null = os.fstat(descriptor), os.stat(os.devnull)
     except (AttributeError, OSError, ValueError):
         return None  # It is closed, or there never was one.
@@ -316,19 +323,33 @@ def open_sink(settings: AccessLog, configuration: Path, reactor: Any) -> Sink:
 
     :raise ConfigurationError: the file cannot be opened, or nobody is at the socket.
     """
-    form = {"json": JsonLine, "human": HumanLine}.get(settings.format, lambda: None)()
+    form: Form | None = None
+    if settings.format != "auto":
+        form = HumanLine() if settings.format == "human" else JsonLine()
     try:
-        match settings.to:
-            case "file":
-                assert isinstance(settings.file, Path), "the loader sees to it"
-                return ToFile(settings.file, form or JsonLine(), reactor)
-            case "syslog":
-                record = SyslogRecord(form or JsonLine(), settings.facility)
-                return ToSocket(settings.socket or SYSLOG_SOCKET, record, reactor)
-            case "journald":
-                entry = JournalEntry(form or JsonLine())
-                return ToSocket(settings.socket or JOURNAL_SOCKET, entry, reactor)
+        if settings.to == "file":
+            return ToFile(Path(settings.file), form or JsonLine(), reactor)
+        if settings.to == "syslog":
+            record = SyslogRecord(form or JsonLine(), settings.facility)
+            return ToSocket(settings.socket or SYSLOG_SOCKET, record, reactor)
+        if settings.to == "journald":
+            entry = JournalEntry(form or JsonLine())
+            return ToSocket(settings.socket or JOURNAL_SOCKET, entry, reactor)
     except OSError as error:
         origin = settings.origin or Origin(str(configuration), None, "access_log")
         raise ConfigurationError([_complaint(settings, origin, error)]) from None
     return ToStandardOutput(form, reactor)
+
+
+def _complaint(settings: AccessLog, origin: Origin, error: OSError) -> Complaint:
+    if settings.to == "file":
+        return origin.complaint(
+            f"{settings.file} cannot be opened: {error.strerror}",
+            "create its folder, and let the gateway's user write there",
+        )
+    path = settings.socket or (SYSLOG_SOCKET if settings.to == "syslog" else JOURNAL_SOCKET)
+    return origin.complaint(
+        f"nobody takes lines at {path}: {error.strerror}",
+        f"start {'a syslog daemon' if settings.to == 'syslog' else 'systemd-journald'}, name its "
+        "socket, or have the lines go elsewhere (access_log.to)",
+    )
