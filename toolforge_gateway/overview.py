@@ -188,16 +188,14 @@ class _Certificates:
             (listener.endpoint, side)
             for listener, side in zip(configuration.listen, loaded.listeners, strict=True)
         ]
-        self._upstream = loaded.upstream
+        self._upstream = () if loaded.upstream is None else validity.of_upstream(loaded.upstream)
         self._clock = clock
 
     def __call__(self) -> Sequence[Mapping[str, Any]]:
-        # Each time anew: files are replaced while we run.
+        # Each time anew: revocation lists are replaced while we run.
         found = [each for where, side in self._sides for each in validity.of_listener(where, side)]
-        if self._upstream is not None:
-            found += validity.of_upstream(self._upstream)
         now = self._clock.seconds()
-        return [_runs_out(each, now) for each in validity.once_each(found)]
+        return [_runs_out(each, now) for each in validity.once_each([*found, *self._upstream])]
 
 
 def _runs_out(what: validity.Validity, now: float) -> Mapping[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -32,17 +32,27 @@ class Outcome:
 
 
 class Change(Protocol):
-    """See `service.Change`."""
+    """See `service.Change`; each may return a Deferred."""
 
-    commit: Callable[[], None]
-    abandon: Callable[[], None]
+    def commit(self) -> Any:
+        """Put it in force."""
+        ...
+
+    def abandon(self) -> Any:
+        """Leave everything as it was."""
+        ...
+
+
+Prepare = Callable[[Configuration], Change | Deferred[Change]]
+"""Builds all; raises `ConfigurationError` and leaves everything as it was."""
 
 
 class Reloadable(Protocol):
     """What a `Reloader` works on."""
 
-    def prepare(self, configuration: Configuration) -> Change:
-        """Build all; raise `ConfigurationError` and leave everything as it was."""
+    @property
+    def prepare(self) -> Prepare:
+        """See `Prepare`."""
         ...
 
 
@@ -87,20 +97,36 @@ class Reloader:
         if ended is not None:
             self._told.append(ended)
 
+    @property
+    def version(self) -> str:
+        """Of the configuration in force."""
+        return self._version
+
     def reload(self) -> Deferred[Outcome]:
         """Read everything again; waits for an attempt that is under way.
 
         :return: never fails.
         """
-        return self._one_at_a_time.run(lambda: maybeDeferred(self._attempt))
+        return self._run(self._service.prepare, "reloaded")
 
-    def _attempt(self) -> Outcome:
+    def restart(self, prepare: Prepare) -> Deferred[Outcome]:
+        """The same, with other processes.
+
+        :param prepare: has them prepared.
+        :return: fails with what `prepare` raises besides `ConfigurationError`, at once.
+        """
+        return self._run(prepare, "restarted")
+
+    def _run(self, prepare: Prepare, done: str) -> Deferred[Outcome]:
+        return self._one_at_a_time.run(lambda: ensureDeferred(self._attempt(prepare, done)))
+
+    async def _attempt(self, prepare: Prepare, done: str) -> Outcome:
         for each in self._begun:
             each()
         complaints: tuple[str, ...] = ()
         try:
             configuration = self._load(self._file)
-            change = self._service.prepare(configuration)
+            change: Any = await maybeDeferred(prepare, configuration)
         except ConfigurationError as error:
             complaints = tuple(map(str, error.complaints))
         except Exception as error:
@@ -108,21 +134,24 @@ class Reloader:
             log.failure("the configuration could not be prepared")
             complaints = (f"{self._file}: could not be prepared: {error!r}",)
         else:
-            change.commit()
+            await maybeDeferred(change.commit)
             self._version = configuration.version
-        return self._ended(complaints)
+        return self._ended(complaints, done)
 
-    def _ended(self, complaints: tuple[str, ...]) -> Outcome:
+    def _ended(self, complaints: tuple[str, ...], done: str) -> Outcome:
         outcome = Outcome(not complaints, self._version, complaints, self._clock.seconds())
         self.last = outcome
+        version = self._version
         if outcome.good:
             self.good += 1
-            log.info("reloaded: configuration {version} is in force", version=self._version)
+            log.info("{done}: configuration {version} is in force", done=done, version=version)
         else:
             self.bad += 1
             for complaint in complaints:
-                log.error("not reloaded: {complaint}", complaint=complaint)
-            log.error("not reloaded: configuration {version} stays in force", version=self._version)
+                log.error("not {done}: {complaint}", done=done, complaint=complaint)
+            log.error(
+                "not {done}: configuration {version} stays in force", done=done, version=version
+            )
         for each in self._told:
             each(outcome)
         return outcome

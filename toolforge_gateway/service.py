@@ -23,10 +23,9 @@ from toolforge_gateway.listen.opening import BACKLOG
 from toolforge_gateway.listen.sockets import Place, Sockets, Unholdable, places
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
-from toolforge_gateway.observe.sinks import open_sink
+from toolforge_gateway.observe.sinks import Together, open_sink
 from toolforge_gateway.prepared import Prepared, prepare
 from toolforge_gateway.process import Process
-from toolforge_gateway.tls.watch import Watched
 from toolforge_gateway.transport.choice import Transports
 
 log = Logger()
@@ -55,10 +54,10 @@ def make_service(
     """
     process = Process.of(reactor, transports)
     prepared = prepare(configuration, reactor, process=process)
-    sink = open_sink(configuration.access_log, configuration.file, reactor)
-    access_log = AccessLog(sink, process.transports.after)
-    observer = Several(access_log, *process.overview.observers)
-    return GatewayService(prepared, observer, access_log, sockets, operations)
+    sink = open_sink(configuration.access_log, configuration.file)
+    lines = Together(sink, process.transports.after)
+    observer = Several(AccessLog(lines), *process.overview.observers)
+    return GatewayService(prepared, observer, lines, sockets, operations)
 
 
 @attrs.frozen
@@ -93,7 +92,7 @@ class GatewayService(Service):
 
     :param prepared: what the first configuration describes.
     :param observer: told of each exchange.
-    :param access_log: the one of the observers that writes it.
+    :param lines: where the lines of the access log go.
     :param sockets: those that are open already.
     :param operations: whether the operations port is ours to serve.
     """
@@ -104,14 +103,14 @@ class GatewayService(Service):
         self,
         prepared: Prepared,
         observer: IObserver,
-        access_log: AccessLog | None = None,
+        lines: Together | None = None,
         sockets: Sockets | None = None,
         operations: bool = True,
     ):
         self.process = prepared.process
         self._prepared = prepared
         self._observer = observer
-        self._access_log = access_log
+        self._lines = lines
         self._reactor = prepared.process.reactor
         self._sockets = sockets or Sockets(self._reactor)
         self._serves_operations = operations
@@ -153,22 +152,15 @@ class GatewayService(Service):
         prepared = prepare(configuration, self._reactor, process=self.process)
         sink = None
         if configuration.access_log != self._prepared.configuration.access_log:
-            sink = open_sink(configuration.access_log, configuration.file, self._reactor)
-        try:
-            opened = self._open(configuration)
-        except ConfigurationError:
-            if sink is not None:
-                sink.close()
-            raise
+            sink = open_sink(configuration.access_log, configuration.file)
+        opened = self._open(configuration)
 
         def commit() -> None:
-            if sink is not None and self._access_log is not None:
-                self._access_log.take(sink)
+            if sink is not None and self._lines is not None:
+                self._lines.take(sink)
             self._put_in_force(prepared, opened)
 
         def abandon() -> None:
-            if sink is not None:
-                sink.close()
             self._close_again(opened)
             for pool in prepared.pools:
                 pool.close()
@@ -190,16 +182,6 @@ class GatewayService(Service):
         else:
             lame.callback(None)
         return lame.addCallback(lambda _: self._drain())
-
-    def reopen_logs(self) -> None:
-        """Open the access log anew under its name: somebody has moved it away."""
-        if self._access_log is not None:
-            self._access_log.reopen()
-
-    @property
-    def log_lines_lost(self) -> int:
-        """Lines of the access log that could not be written, since the process began."""
-        return 0 if self._access_log is None else self._access_log.lost
 
     def addresses(self) -> tuple[Any, ...]:
         """Where the listeners are, in the order of the configuration; tells
@@ -311,6 +293,7 @@ class GatewayService(Service):
                     self._sockets,
                     process.transports,
                     process.connections,
+                    process.deadlines,
                     self._reactor,
                     new.front,
                     new.port,
@@ -328,22 +311,9 @@ class GatewayService(Service):
             for pool in former.pools:
                 pool.close()
         self._in_force = True
-        self._watch_files()
         prepared.api_document.start()
         for warning in configuration.warnings:
             log.warn("{complaint}", complaint=warning)
-
-    def _watch_files(self) -> None:
-        """Have files taken up that are replaced, and those told whom it concerns."""
-        prepared = self._prepared
-        watched = [
-            Watched(listener.endpoint, side, door.server.examine_again)
-            for (listener, side), door in zip(prepared.listeners, self._doors.values(), strict=True)
-            if door.server is not None
-        ]
-        if prepared.loaded.upstream is not None:
-            watched.append(Watched("", prepared.loaded.upstream, lambda: None))
-        self.process.rotation.adopt(watched)
 
     def _listen_for_operators(
         self, configuration: Configuration, accepting: dict[Place, _Opened]
@@ -408,11 +378,10 @@ class GatewayService(Service):
         if patience.active():
             patience.cancel()
         self.process.overview.stop()
-        self.process.rotation.stop()
         for pool in self._prepared.pools:
             pool.close()
-        if self._access_log is not None:
-            self._access_log.close()
+        if self._lines is not None:
+            self._lines.flush()
         over = [self._close_operations(place) for place in tuple(self._operations)]
         self._sockets.close_all()
         return DeferredList(over or [succeed(None)]).addCallback(lambda _: None)

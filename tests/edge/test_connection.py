@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.clients.stage import ROOT, pki
 from toolforge_gateway import config
-from toolforge_gateway.edge.connection import LINGER
+from toolforge_gateway.edge.connection import LINGER, QUIET
 from toolforge_gateway.edge.server import Server
-from toolforge_gateway.observe.several import Several
+from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.prepared import prepare
 
 
@@ -25,6 +25,7 @@ class Transport:
         self.ended: list[str] = []
         self.full = False
         """Whether what is written stays in its buffer."""
+        self.quiet = True
 
     def getPeer(self) -> IPv4Address:
         return IPv4Address("TCP", "192.0.2.1", 5000)
@@ -53,6 +54,9 @@ class Transport:
     def resumeProducing(self) -> None:
         """See `pauseProducing`."""
 
+    def is_quiet(self) -> bool:
+        return self.quiet
+
     def loseConnection(self) -> None:
         self.ended.append("lose")
 
@@ -75,10 +79,10 @@ class ConnectionTests(SynchronousTestCase):
         prepared = prepare(config.load(path), self.clock)
         prepared.put_in_force()
         listener, side = prepared.listeners[0]
-        shared = prepared.shared(Several())
-        server = Server(shared, listener, side.verifier, side.names_host)
+        shared = prepared.shared(AccessLog(lambda line: None))
+        self.server = Server(shared, listener, side.verifier, side.names_host)
         self.transport = Transport()
-        self.connection = server.buildProtocol(None)
+        self.connection = self.server.buildProtocol(None)
         self.connection.makeConnection(self.transport)
         self.connection.handshakeCompleted()
 
@@ -116,6 +120,25 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(self.transport.ended, ["lose"])
         self.pass_time(LINGER)
         self.assertEqual(self.transport.ended, ["lose", "wire"])
+
+    def test_kept_connection_at_the_end(self) -> None:
+        """When the gateway ends, a kept connection is closed once it has been quiet for a while."""
+        self.connection.dataReceived(b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.server.drain()
+        self.pass_time(QUIET - 1)
+        self.assertEqual(self.transport.ended, [])
+        self.pass_time(1)
+        self.assertEqual(self.transport.ended, ["lose"])
+
+    def test_request_that_nobody_has_read(self) -> None:
+        """An idle connection on which a request has come, and was not read yet, is not closed."""
+        self.transport.quiet = False
+        self.server.drain()
+        self.pass_time(QUIET + 1)
+        self.assertEqual(self.transport.ended, [])
+        self.connection.dataReceived(b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertIn(b"\r\nConnection: close\r\n", self.transport.written)
+        self.assertEqual(self.transport.ended, ["lose"])
 
     def test_requests_ahead_wait_for_a_slow_reader(self) -> None:
         """While a client takes no answers, its next requests are not served."""

@@ -1,7 +1,8 @@
 """The console script `toolforge-gateway`.
 
-Exit codes: 0 fine; 1 failed, `explain` says that the request would be refused, or `openapi` that
-an API is left out; 2 used wrongly, or a configuration that is not good.
+Exit codes: 0 fine; 1 failed, `explain` says that the request would be refused, `openapi` that
+an API is left out, or the gateway was asked to `reload` or `restart` and is as it was; 2 used
+wrongly, a configuration that is not good, or no gateway to ask.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from toolforge_gateway._version import __version__
 from toolforge_gateway.errors import ConfigurationError
 
 FINE, FAILED, UNUSABLE = 0, 1, 2
+PATIENCE = 120.0
+"""Seconds for a gateway to answer: a restart waits for processes to begin."""
 INTERRUPTED = 130
 """What a shell says of a program that Ctrl-C ended."""
 
@@ -42,7 +45,12 @@ def parser() -> argparse.ArgumentParser:
     explain = commands.add_parser(
         "explain", help="say who a caller would be, and why a request would be allowed or not"
     )
-    _add_config(explain)
+    _add_where(explain)
+    explain.add_argument(
+        "--live",
+        action="store_true",
+        help="ask the gateway that runs, of what it has in force, and not of what the file says",
+    )
     explain.add_argument(
         "--certificate", "-C", type=Path, metavar="FILE", help="the client certificate (PEM)"
     )
@@ -80,6 +88,21 @@ def parser() -> argparse.ArgumentParser:
     )
     shape.add_argument("--yaml", action="store_true", help="print YAML")
 
+    for name, text in (
+        ("reload", "have the gateway read its configuration, and all that it names, again"),
+        ("restart", "have new processes take over from those that serve (needs the key workers)"),
+        ("state", "say what the gateway that runs has in force"),
+    ):
+        led = commands.add_parser(name, help=text)
+        _add_where(led)
+        led.add_argument(
+            "--wait",
+            type=_seconds,
+            default=PATIENCE,
+            metavar="SECONDS",
+            help="how long to wait for the answer, %(default)s by default",
+        )
+
     commands.add_parser("demo", help="run a gateway with sample backends", add_help=False)
     return top
 
@@ -100,7 +123,9 @@ def main(argv: Sequence[str]) -> int:
             return _check(options)
         if options.command == "openapi":
             return _openapi(options)
-        return _explain(options)
+        if options.command == "explain":
+            return _explain(options)
+        return _lead(options)
     except ConfigurationError as error:
         for complaint in error.complaints:
             print(complaint, file=sys.stderr)
@@ -120,23 +145,51 @@ def _check(options: argparse.Namespace) -> int:
 def _explain(options: argparse.Namespace) -> int:
     from twisted.internet import reactor
 
-    from toolforge_gateway.cli.certificate import Unreadable
-    from toolforge_gateway.cli.explain import Question, explain
+    from toolforge_gateway import config, parts
+    from toolforge_gateway.cli import lead
+    from toolforge_gateway.cli.certificate import Unreadable, read_certificates
+    from toolforge_gateway.explain import Question, explain
 
-    question = Question(
-        method=options.method,
-        target=options.path,
-        certificate=options.certificate,
-        address=options.address,
-        headers=tuple(options.header),
-    )
     try:
-        explanation = _result(reactor, explain(options.config, question, reactor))
+        given = options.certificate
+        question = Question(
+            method=options.method,
+            target=options.path,
+            certificates=read_certificates(given) if given is not None else (),
+            address=options.address,
+            headers=tuple(options.header),
+        )
     except Unreadable as error:
         print(f"toolforge-gateway explain: {error}", file=sys.stderr)
         return UNUSABLE
-    print(*explanation.lines, sep="\n")
-    return FINE if explanation.allowed else FAILED
+    if options.live:
+        return _lead(options, question)
+    if options.config is None:
+        print("toolforge-gateway explain: --socket goes with --live", file=sys.stderr)
+        return UNUSABLE
+    configuration = config.load(options.config)
+    loaded = parts.load(configuration, reactor)
+    explanation = _result(reactor, explain(configuration, loaded, question))
+    return lead.show_explanation(explanation)
+
+
+def _lead(options: argparse.Namespace, question: Any = None) -> int:
+    from twisted.internet import reactor
+
+    from toolforge_gateway import config
+    from toolforge_gateway.cli import lead
+    from toolforge_gateway.control.ask import Unanswered, Unasked
+
+    socket = options.socket or config.load_control(options.config).socket
+    patience = getattr(options, "wait", PATIENCE)
+    try:
+        return _result(reactor, lead.LED[options.command](reactor, socket, patience, question))
+    except Unasked as error:
+        print(f"toolforge-gateway {options.command}: {error}", file=sys.stderr)
+        return UNUSABLE
+    except Unanswered as error:
+        print(f"toolforge-gateway {options.command}: {error}", file=sys.stderr)
+        return FAILED
 
 
 def _openapi(options: argparse.Namespace) -> int:
@@ -186,6 +239,25 @@ def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None
         metavar="FILE",
         help="the configuration (YAML)",
     )
+
+
+def _add_where(command: argparse.ArgumentParser) -> None:
+    where = command.add_mutually_exclusive_group(required=True)
+    where.add_argument("--config", "-c", type=Path, metavar="FILE", help="the configuration (YAML)")
+    where.add_argument(
+        "--socket", "-s", type=Path, metavar="PATH", help="the gateway's control socket"
+    )
+
+
+def _seconds(text: str) -> float:
+    """The argument of --wait."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to a day")
+    return seconds
 
 
 def _part(text: str) -> tuple[str, Path]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from toolforge_gateway.config.loader import load, loads
+from toolforge_gateway.config.loader import load, load_control, loads
 from toolforge_gateway.config.values import Configuration
 
-__all__ = ["Configuration", "load", "loads"]
+__all__ = ["Configuration", "load", "load_control", "loads"]

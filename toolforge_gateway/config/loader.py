@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import cast
 
 import attrs
 
@@ -17,15 +16,12 @@ from toolforge_gateway.config.networks import host_name
 from toolforge_gateway.config.openapi import read_openapi_docs
 from toolforge_gateway.config.options import Options, Report, Source, by_line, shown
 from toolforge_gateway.config.origins import read_allowed_origins
+from toolforge_gateway.config.processes import check_holdable, read_control, read_workers
 from toolforge_gateway.config.values import (
-    LOG_FACILITIES,
-    LOG_FORMATS,
-    LOG_TARGETS,
     AccessLog,
     AuthenticatorSection,
     Configuration,
-    LogFormat,
-    LogTarget,
+    Control,
     Operations,
     Origin,
     Timeouts,
@@ -51,7 +47,7 @@ def load(path: Path) -> Configuration:
 
     :raise ConfigurationError: with every complaint, in the order of lines.
     """
-    return loads(_read(path), path)
+    return loads(read(path), path)
 
 
 def loads(text: str, path: Path) -> Configuration:
@@ -61,6 +57,33 @@ def loads(text: str, path: Path) -> Configuration:
         start at its folder.
     """
     report = Report()
+    configuration = _configuration(path, _options(text, path, report), report)
+    return attrs.evolve(configuration, text=text, version=version_of(text))
+
+
+def version_of(text: str) -> str:
+    """The version of a file's content."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:VERSION_LENGTH]
+
+
+def load_control(path: Path) -> Control:
+    """Where the gateway of a configuration file can be asked; the rest may have mistakes.
+
+    :raise ConfigurationError: the file does not say.
+    """
+    report = Report()
+    options = _options(read(path), path, report)
+    control = read_control(options)
+    if control is None:
+        if not options.has("control"):
+            options.complain(
+                "control", "is missing, so nobody can be asked", "add control: {socket: PATH}"
+            )
+        raise ConfigurationError(report.complaints)
+    return control
+
+
+def _options(text: str, path: Path, report: Report) -> Options:
     name = str(path)
     try:
         root = compose(text, report.complain, name)
@@ -71,14 +94,14 @@ def loads(text: str, path: Path) -> Configuration:
         what = "is empty" if root is None else "is no mapping"
         report.complain(Origin(name, None, ""), what, "write keys such as listen and backends")
         raise ConfigurationError(report.complaints)
-    source = Source(name, path.absolute().parent)
-    version = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:VERSION_LENGTH]
-    return attrs.evolve(
-        _configuration(path, Options(source, root, (), None, report), report), version=version
-    )
+    return Options(Source(name, path.absolute().parent), root, (), None, report)
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of a configuration file.
+
+    :raise ConfigurationError: there is none.
+    """
     origin = Origin(str(path), None, "")
     try:
         with path.open("rb") as file:
@@ -107,6 +130,10 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
     listen = [listener for listener in map(read_listener, listeners) if listener is not None]
     operations = _operations(options)
     _check_endpoints(listeners, options)
+    control = read_control(options)
+    workers = read_workers(options)
+    if workers is not None:
+        check_holdable((*listeners, *filter(None, [options.section("operations")])))
     timeouts = read_timeouts(options, Timeouts(), ALL_TIMEOUTS)
     limits = read_limits(options)
     upstream_tls = _upstream_tls(options)
@@ -144,6 +171,8 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
         openapi_docs=openapi_docs,
         trusted_proxies=trusted_proxies,
         allowed_origins=allowed_origins,
+        control=control,
+        workers=workers,
         loading_warnings=report.warnings,
     )
 
@@ -212,29 +241,6 @@ def _access_log(options: Options) -> AccessLog:
     section = options.section("access_log")
     if section is None:
         return AccessLog()
-    form = section.choice("format", LOG_FORMATS, "auto")
+    section.choice("format", ("json",), "json")
     file = None if section.text("file") == "-" else section.file("file")
-    to = section.choice("to", LOG_TARGETS, "stdout" if file is None else "file")
-    socket = section.file("socket")
-    facility = section.choice("facility", LOG_FACILITIES, "daemon")
-    if to == "file" and file is None and not (section.has("file") and section.raw("file") != "-"):
-        section.complain(
-            "file" if section.has("file") else "to",
-            "says no file to write to",
-            "add the file's name as access_log.file, or write to: stdout",
-        )
-    elif to != "file" and file is not None:
-        section.complain("file", f"is for lines that go to a file, not to {to}", "remove it")
-    if to not in ("syslog", "journald") and section.has("socket"):
-        section.complain("socket", f"is for syslog and journald, not for {to}", "remove it")
-    if to != "syslog" and section.has("facility"):
-        section.complain("facility", f"is for syslog, not for {to}", "remove it")
-    where = next(key for key in ("socket", "file", "to", "") if not key or section.has(key))
-    return AccessLog(
-        cast(LogFormat, form),
-        file or "-",
-        cast(LogTarget, to),
-        socket,
-        facility or "daemon",
-        section.origin_of(where),
-    )
+    return AccessLog("json", file or "-")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -173,6 +173,22 @@ class Operations:
 
 
 @attrs.frozen
+class Control:
+    """The Unix socket over which the gateway is led."""
+
+    socket: Path
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
+class Workers:
+    """That a supervisor leads so many processes."""
+
+    number: int | Literal["auto"]
+    origin: Origin = attrs.field(eq=False)
+
+
+@attrs.frozen
 class UpstreamTLS:
     """The client side of TLS, the same towards every backend."""
 
@@ -269,33 +285,13 @@ class AuthenticatorSection:
     origin: Origin = attrs.field(eq=False)
 
 
-LogFormat = Literal["auto", "json", "human"]
-LogTarget = Literal["stdout", "file", "syslog", "journald"]
-LOG_FORMATS: tuple[str, ...] = get_args(LogFormat)
-LOG_TARGETS: tuple[str, ...] = get_args(LogTarget)
-LOG_FACILITIES = ("user", "daemon", *(f"local{number}" for number in range(8)))
-"""Those of syslog that an access log may have."""
-
-
 @attrs.frozen
 class AccessLog:
-    """Where the line per request goes, and what it looks like."""
+    """Where the line per request goes."""
 
-    format: LogFormat = "auto"
-    """auto: for people on a terminal, else JSON."""
+    format: Literal["json"] = "json"
     file: Path | Literal["-"] = "-"
-    """"-" unless the lines go to a file."""
-    to: LogTarget = attrs.field()
-    socket: Path | None = None
-    """Of syslog or journald; None: where it usually is."""
-    facility: str = "daemon"
-    """For syslog."""
-    origin: Origin | None = attrs.field(default=None, eq=False)
-    """Of the key that says where to."""
-
-    @to.default
-    def _to(self) -> LogTarget:
-        return "stdout" if self.file == "-" else "file"
+    """"-" is standard output."""
 
 
 @attrs.frozen
@@ -338,8 +334,13 @@ class Configuration:
     """Who may ask `/auth`; names are unique."""
     allowed_origins: frozenset[bytes] = frozenset()
     """As `http.origin.web_origin` writes them."""
+    control: Control | None = None
+    workers: Workers | None = None
+    """None: one process by itself, without a supervisor."""
     version: str = attrs.field(default="", eq=False)
     """Tells one content of the file from another: the beginning of its SHA-256."""
+    text: str = attrs.field(default="", eq=False, repr=False)
+    """All that stands in the file."""
     loading_warnings: tuple[Complaint, ...] = ()
     """What the loader found odd but not wrong."""
 

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from toolforge_gateway.edge.answer import ClientAnswer
 from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.clearance import Clearance
+from toolforge_gateway.edge.deciding import Deciding
 from toolforge_gateway.edge.heads import Heads
 from toolforge_gateway.edge.proxy_protocol import address_of
+from toolforge_gateway.edge.upload import Upload
 from toolforge_gateway.errors import BadMessage, Refusal
 from toolforge_gateway.http.body import decoder_for
 from toolforge_gateway.interfaces import IForward
@@ -33,17 +34,18 @@ if TYPE_CHECKING:
     from toolforge_gateway.edge.server import Server
     from toolforge_gateway.transport.interfaces import ISecureTransport
 
-log = Logger()
-
 AHEAD = 65536
 """Bytes that a client may send ahead of their turn before we stop reading."""
 LINGER = 5.0
 """Seconds in which a client may still read, and send in vain, after the last
 answer; closing at once could destroy the answer on its way (RFC 9112
 section 9.6)."""
-QUIET = 1.0
-"""Seconds for which a kept connection has to be quiet before it is closed because the gateway
-is about to end."""
+QUIET = 5.0
+"""Seconds for which a kept connection has to be quiet before we close it though the client did
+nothing wrong, at most half of `timeouts.drain`.
+
+A request that is on its way just then is lost to a client that may not send it again (RFC 9112
+section 9.5), and the longer a client has been quiet the less likely is that."""
 
 _NO_HOLDS: frozenset[str] = frozenset()
 
@@ -77,8 +79,8 @@ class ServerConnection(Protocol):
         self._exchange: Exchange | None = None
         self._answer: ClientAnswer | None = None
         self._forward: IForward | None = None
-        self._deciding: Deferred[None] | None = None
-        self._decoder: object = None
+        self._deciding: Deciding | None = None
+        self._upload: Upload | None = None
         self._holds: frozenset[str] = _NO_HOLDS
         self._output_full = False
         self._close_when_out = False
@@ -104,7 +106,7 @@ class ServerConnection(Protocol):
             self._close()  # The handshake began before one was wanted.
 
     def dataReceived(self, data: bytes) -> None:
-        if self._decoder is not None and self._forward is not None:
+        if self._upload is not None and self._forward is not None:
             self._read_body(data)
         elif self._phase is not _CLOSING:
             if self._phase is _READING and not self._pending:
@@ -139,8 +141,10 @@ class ServerConnection(Protocol):
                 self._refuse_unread(
                     BadMessage(408, "head-timeout", "your request's head did not come in time")
                 )
-            else:
+            elif self.transport.is_quiet():
                 self._close()
+            else:
+                self._due_in(0)  # A request has come that nobody has looked at yet.
         elif self._phase is _SERVING:
             self._give_up(
                 Refusal(503, "decision-timeout", "who you are could not be checked in time")
@@ -194,7 +198,7 @@ class ServerConnection(Protocol):
 
     def must_close(self) -> bool:
         """Whether the answer that begins now is this connection's last."""
-        return self._decoder is not None or self._is_last or self._server.draining
+        return self._upload is not None or self._is_last or self._server.draining
 
     def hold(self, why: str, wanted: bool) -> None:
         """Stop reading from the client for a reason, or end that reason."""
@@ -213,7 +217,7 @@ class ServerConnection(Protocol):
 
     def answered(self, close: bool) -> None:
         """The answer is complete."""
-        unread = self._decoder is not None
+        unread = self._upload is not None
         self._account()
         if close or unread or self._is_last or self._server.draining:
             self._close()
@@ -250,8 +254,7 @@ class ServerConnection(Protocol):
         ):
             return
         self._is_last = True
-        if self._is_idle():
-            self._close()
+        self._leave_when_quiet()
 
     @property
     def serving_since(self) -> float | None:
@@ -259,18 +262,12 @@ class ServerConnection(Protocol):
         return None if self._exchange is None else self._exchange.started
 
     def drain(self) -> None:
-        """Close soon if idle; else the current answer is the last."""
-        if self._is_idle():
-            # A request may be on its way just now, and not every client may send it again
-            # (RFC 9112 section 9.6): who asks within `QUIET` is answered.
-            self._due_in(QUIET)
+        """The next answer is the last, unless the client stays quiet; then it was."""
+        self._leave_when_quiet()
 
     def give_up(self) -> None:
         """Close whatever is going on."""
         self.transport.abortConnection()
-
-    def _is_idle(self) -> bool:
-        return self._phase is _READING and not self._heads.begun and not self._pending
 
     # Reading.
 
@@ -308,7 +305,8 @@ class ServerConnection(Protocol):
         self._exchange, resolved = self._server.begin_exchange(self.caller, head)
         self._answer = ClientAnswer(self, self._exchange, head)
         if head.has_body:
-            self._decoder = decoder_for(head.framing, head.length, self._server.head_limits)
+            decoder = decoder_for(head.framing, head.length, self._server.head_limits)
+            self._upload = Upload(decoder, self._exchange, self._server.limits.request_body)
         try:
             started = self._server.decide(self.caller, self._exchange, head, resolved)
         except Refusal as refusal:
@@ -316,8 +314,10 @@ class ServerConnection(Protocol):
             return
         if isinstance(started, Deferred):
             self._due_in(self._server.timeouts.response_head)
-            self._deciding = started
-            started.addCallbacks(self._decided, self._undecided).addErrback(self._broke)
+            self._deciding = Deciding(
+                started, self._decided, self._refused, self.transport.abortConnection
+            )
+            self._deciding.start()
         else:
             self._heads.remember(raw, started)
             self._serve(started)
@@ -337,29 +337,18 @@ class ServerConnection(Protocol):
         return True
 
     def _decided(self, start) -> None:
-        if self._deciding is None:
-            return  # Nobody waits any more, whatever the answer.
         self._deciding = None
         self.deadline = None
         self._serve(start)
 
-    def _undecided(self, failure: Failure) -> None:
-        if self._deciding is None:
-            return
+    def _refused(self, refusal: Refusal) -> None:
         self._deciding = None
-        if failure.check(Refusal):
-            self._answer.fail(failure.value)
-        else:
-            self._answer.fail(self._server.undecidable(failure))
-
-    def _broke(self, failure: Failure) -> None:
-        log.failure("a request that was decided late could not be served", failure)
-        self.transport.abortConnection()
+        self._answer.fail(refusal)
 
     def _stop_deciding(self) -> None:
         deciding, self._deciding = self._deciding, None
         if deciding is not None:
-            deciding.cancel()
+            deciding.stop()
 
     def _serve(self, start) -> None:
         """Forward, now that it has been decided."""
@@ -370,7 +359,7 @@ class ServerConnection(Protocol):
         self._forward = forward
         if self._output_full:
             forward.pause()
-        if self._decoder is not None:
+        if self._upload is not None:
             if self._pending:
                 data, self._pending = self._pending, b""
                 self._read_body(data)
@@ -380,32 +369,24 @@ class ServerConnection(Protocol):
     def _await_body(self) -> None:
         """Set the deadline of the body's next piece, if one is to come; the
         client's silence counts only while we listen."""
-        if self._decoder is not None and self._forward is not None:
+        if self._upload is not None and self._forward is not None:
             self.deadline = None if self._holds else self._in(self._forward.request_idle)
 
     def _read_body(self, data: bytes) -> None:
-        exchange, forward, decoder = self._exchange, self._forward, self._decoder
+        upload, forward = self._upload, self._forward
         try:
-            for piece in decoder.feed(data):
-                exchange.bytes_in += len(piece)
-                forward.data(piece)
-        except BadMessage as refusal:
+            whole = upload.feed(data, forward)
+        except Refusal as refusal:
             self._give_up(refusal)
             return
-        if exchange.bytes_in > self._server.limits.request_body:
-            self._give_up(self._server.too_large())
-        elif decoder.finished:
-            self._decoder = None
-            self._pending = decoder.rest
+        if whole:
+            self._upload = None
+            self._pending = upload.rest
             self.deadline = None
             forward.end()
         else:
             forward.flush()
-            if decoder.left > 1:
-                # The last byte is fed, so that the end is seen as always.
-                poured = forward.pour(self.transport, decoder.left - 1)
-                decoder.left -= poured
-                exchange.bytes_in += poured
+            upload.pour(self.transport, forward)
             self._await_body()
 
     # Ending.
@@ -435,8 +416,13 @@ class ServerConnection(Protocol):
     def _account(self) -> None:
         """The exchange is over: tell the observer and forget it."""
         exchange, self._exchange = self._exchange, None
-        self._answer = self._forward = self._decoder = None
+        self._answer = self._forward = self._upload = None
         self._server.ended(exchange)
+
+    def _leave_when_quiet(self) -> None:
+        """If the connection is idle, close it once it has been for long enough."""
+        if self._phase is _READING and not self._heads.begun and not self._pending:
+            self._due_in(min(QUIET, self._server.timeouts.drain / 2))
 
     def _close(self) -> None:
         """Close in good order: what was written goes out, then close_notify,

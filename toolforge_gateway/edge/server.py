@@ -11,8 +11,6 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from toolforge_gateway import forwarded, tracecontext
 from toolforge_gateway.config.values import Limits, Listener, Timeouts, TrustedProxy
@@ -27,6 +25,7 @@ from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.edge.tree import NOT_FOUND
+from toolforge_gateway.edge.upload import too_large
 from toolforge_gateway.edge.visitor import Visitor
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.head import HeadLimits
@@ -40,8 +39,6 @@ from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
 from toolforge_gateway.tls.shown import ShownCertificates
 from toolforge_gateway.tls.verifier import ClientVerifier
-
-log = Logger()
 
 Start = Callable[[Exchange, IAnswer], IForward]
 
@@ -286,7 +283,7 @@ class Server(ServerFactory):
         if self._shared.running.open > self._shared.running.limit:
             raise TOO_MANY.with_traceback(None)
         if head.framing is Framing.LENGTH and head.length > self.limits.request_body:
-            raise self.too_large()
+            raise too_large(self.limits.request_body)
 
         def admitted(decision: Decision) -> Start:
             exchange.reason = decision.reason
@@ -364,22 +361,6 @@ class Server(ServerFactory):
             if isinstance(identity, Deferred):
                 return identity.addCallback(shown)
         return shown(identity)
-
-    def too_large(self) -> Refusal:
-        """The body is over `limits.request_body`."""
-        return Refusal(
-            413,
-            "body-too-large",
-            f"your request's body is larger than the {self.limits.request_body} bytes allowed here",
-            close=True,
-        )
-
-    def undecidable(self, failure: Failure) -> Refusal:
-        """An authenticator broke; that must never let anybody in."""
-        log.failure("an authenticator failed", failure)
-        return Refusal(
-            503, "decision-failed", "who you are could not be checked: please tell the admins"
-        )
 
     def ended(self, exchange: Exchange) -> None:
         """An exchange is over."""

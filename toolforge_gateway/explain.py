@@ -1,28 +1,28 @@
-"""`toolforge-gateway explain`: who a caller would be, and what would become of a request.
+"""Who a caller would be, and what would become of a request.
 
-Walks the line as far as authorization, with the same parts as the running gateway, and says at
-each step what came of it.
+Walks the line as far as authorization, with the same parts as a running gateway, and says at
+each step what came of it: `toolforge-gateway explain` asks it of a configuration, or, over the
+control socket, of what is in force in a running gateway.  Layer 5.
 """
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from time import gmtime, strftime
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IReactorTime
 
-from toolforge_gateway import config, parts
+from toolforge_gateway import parts
 from toolforge_gateway.auth.explain import explain as explain_identity
-from toolforge_gateway.cli.certificate import HandshakeWouldFail, examine
 from toolforge_gateway.config.values import Backend, Configuration
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.forward_auth import NOT_A_PROXY, is_asked, is_proxy
 from toolforge_gateway.edge.tree import NOT_FOUND, is_own_page
-from toolforge_gateway.errors import Refusal
+from toolforge_gateway.errors import GatewayError, Refusal
 from toolforge_gateway.http.head import HeadLimits, parse_request_head
 from toolforge_gateway.http.message import RequestHead
 from toolforge_gateway.http.origin import web_origin
@@ -30,6 +30,11 @@ from toolforge_gateway.http.target import check_target
 from toolforge_gateway.model import Certificate, Decision, Evidence, Identity
 from toolforge_gateway.policy import ToolforgeAuthorizer
 from toolforge_gateway.routing import RouteTable
+from toolforge_gateway.tls.shown import ShownCertificates, Unverified
+
+
+class HandshakeWouldFail(GatewayError):
+    """OpenSSL would refuse the certificate: the client sees a TLS alert, no answer."""
 
 
 @attrs.frozen
@@ -39,10 +44,36 @@ class Question:
     method: str
     target: str
     """Path, with or without a query."""
-    certificate: Path | None = None
+    certificates: tuple[bytes, ...] = ()
+    """DER: the client's, then those between it and its authority; none: it shows none."""
     address: IPv4Address | IPv6Address | None = None
     headers: tuple[str, ...] = ()
     """`Name: value`, for authenticators that look at headers."""
+
+    def said(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "method": self.method,
+            "target": self.target,
+            "certificates": [b64encode(der).decode("ascii") for der in self.certificates],
+            "address": None if self.address is None else str(self.address),
+            "headers": list(self.headers),
+        }
+
+    @classmethod
+    def heard(cls, said: dict[str, Any]) -> Question:
+        """From JSON.
+
+        :raise KeyError, TypeError, ValueError: it is no question.
+        """
+        address = said["address"]
+        return cls(
+            method=said["method"],
+            target=said["target"],
+            certificates=tuple(map(b64decode, said["certificates"])),
+            address=None if address is None else ip_address(address),
+            headers=tuple(said["headers"]),
+        )
 
 
 @attrs.frozen
@@ -63,22 +94,32 @@ class Explanation:
     lines: tuple[Line, ...]
     allowed: bool
 
+    def said(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"lines": [[line.step, line.words] for line in self.lines], "allowed": self.allowed}
 
-def explain(file: Path, question: Question, clock: IReactorTime) -> Deferred[Explanation]:
-    """Explain what the gateway of a configuration would do with a request.
+    @classmethod
+    def heard(cls, said: dict[str, Any]) -> Explanation:
+        """From JSON."""
+        return cls(tuple(Line(*line) for line in said["lines"]), said["allowed"])
+
+
+def explain(
+    configuration: Configuration, loaded: parts.Parts, question: Question
+) -> Deferred[Explanation]:
+    """Explain what a gateway would do with a request.
 
     The first listener's client CAs count.
 
+    :param loaded: the parts of this configuration, in use or not.
     :return: has fired already unless an authenticator takes its time.
-    :raise ConfigurationError: by the Deferred, with all complaints.
-    :raise certificate.Unreadable: by the Deferred.
     """
-    return ensureDeferred(_explain(file, question, clock))
+    return ensureDeferred(_explain(configuration, loaded, question))
 
 
-async def _explain(file: Path, question: Question, clock: IReactorTime) -> Explanation:
-    configuration = config.load(file)
-    loaded = parts.load(configuration, clock)
+async def _explain(
+    configuration: Configuration, loaded: parts.Parts, question: Question
+) -> Explanation:
     lines: list[Line] = []
     try:
         certificate = _certificate(configuration, loaded, question, lines)
@@ -130,17 +171,19 @@ def _certificate(
     configuration: Configuration, loaded: parts.Parts, question: Question, lines: list[Line]
 ) -> Certificate | None:
     asked = configuration.listen[0].tls.client_certificate
-    if asked == "none" or question.certificate is None:
+    if asked == "none" or not question.certificates:
         if asked == "required":
             raise HandshakeWouldFail("the listener requires a client certificate")
-        not_asked = question.certificate is not None
+        not_asked = bool(question.certificates)
         lines.append(Line("certificate", "not asked for by the listener" if not_asked else "none"))
         return None
     try:
-        certificate = examine(loaded.listeners[0], question.certificate)
-    except HandshakeWouldFail as error:
+        # Without a handshake, so without the client's key.
+        shown = ShownCertificates(loaded.listeners[0].verifier)
+        certificate = shown.examine(question.certificates)
+    except Unverified as error:
         names = ", ".join(each.name for each in configuration.listen[0].tls.client_cas)
-        raise HandshakeWouldFail(f"not from one of the client CAs {names}: {error}") from None
+        raise HandshakeWouldFail(f"not from one of the client CAs {names}: {error.why}") from None
     subject = ",".join(f"{kind}={value}" for kind, value in certificate.subject.attributes)
     until = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(certificate.not_after))
     kinds = ", ".join(sorted(kind.value for kind in certificate.identifies))

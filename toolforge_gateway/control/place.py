@@ -1,0 +1,101 @@
+"""The file of a Unix socket that only its owner may open, made and removed with care."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+MODE = 0o600
+LONGEST = 107 - len(".new")
+"""Bytes of a path: what the kernel takes, less what we put behind it for a moment."""
+BACKLOG = 16
+
+
+class Place:
+    """A listening Unix socket of our own.
+
+    It never stands there with another mode than `MODE`, and what stands there listens: it is made
+    beside its place and then moved to it, in the stead of what a dead process has left.
+
+    :param path: at most `LONGEST` bytes; its folder exists.
+    :ivar socket: listens, and does not block.
+    :raise OSError: it cannot be made there; `strerror` says why.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        with _alone_in(path.parent):
+            _check(path)
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                self._inode = self._move_in()
+            except BaseException:
+                self.socket.close()
+                raise
+
+    def close(self) -> None:
+        """Close it, and remove its file if it is still ours."""
+        self.socket.close()
+        with contextlib.suppress(OSError), _alone_in(self.path.parent):
+            if _inode(self.path) == self._inode:
+                self.path.unlink()
+
+    def _move_in(self) -> tuple[int, int]:
+        self.socket.setblocking(False)
+        beside = self.path.with_name(self.path.name + ".new")
+        beside.unlink(missing_ok=True)
+        # Before it has a name: that name then never has another mode.
+        os.fchmod(self.socket.fileno(), MODE)
+        self.socket.bind(str(beside))
+        try:
+            beside.chmod(MODE)
+            self.socket.listen(BACKLOG)
+            inode = _inode(beside)
+            beside.rename(self.path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        return inode
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two of us look and move one after the other."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check(path: Path) -> None:
+    """See that nothing is there, or what a dead process has left.
+
+    :raise OSError: something else is there.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(0, "something that is no socket is there; remove it")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.setblocking(False)
+        try:
+            caller.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+        except BlockingIOError:
+            pass  # its queue is full: somebody has it all the same
+    raise FileExistsError(0, "another process listens there")
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino
