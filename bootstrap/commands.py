@@ -31,6 +31,7 @@ HELP = """\
 ./run browser [NAME ..] the tests of the pages, in a real headless Chromium
 ./run bench [ARG ...]  this gateway beside nginx, HAProxy and Envoy; `--quick`, `--help`
 ./run soak [ARG ...]   ten minutes of good, slow, broken and hostile clients; `--minutes 1`
+./run zeroloss [ARG .] requests lost by reloads, rotations and restarts under load; `--help`
 ./run lint             style and types
 ./run tox [ARG ...]    tests with Debian 12's and with the newest libraries, and the built wheel
 ./run help             this text
@@ -153,6 +154,11 @@ def _soak(words: list[str]) -> int:
     return _become([str(GATEWAY.program("python")), "-m", "soak", *words])
 
 
+def _zeroloss(words: list[str]) -> int:
+    GATEWAY.ensure()
+    return _become([str(GATEWAY.program("python")), "-m", "zeroloss", *words])
+
+
 def _bench(words: list[str]) -> int:
     GATEWAY.ensure()
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -214,6 +220,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "bench": _bench,
     "browser": _browser,
     "soak": _soak,
+    "zeroloss": _zeroloss,
     "test": _test,
     "lint": _lint,
     "tox": _tox,

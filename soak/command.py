@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import random
-import socket
 import ssl
 import statistics
 import sys
@@ -20,7 +19,7 @@ from soak.backends.good import GoodBackend
 from soak.backends.server import Server
 from soak.clients import broken, good, hostile, slow
 from soak.clients.field import Field
-from soak.gateway import Gateway
+from soak.gateway import Gateway, configuration, free_port
 from soak.judge import WARM_UP, Ending, Judge, Memory, complaints
 from toolforge_gateway.testing.pki import write_demo
 
@@ -65,8 +64,8 @@ async def _soak(folder: Path, seconds: float, seed: int) -> int:
     judge = Judge()
     tls = write_demo(folder / "tls", backends=["soak"]).directory
     servers, ports = await _backends(tls, judge, seed)
-    gateway = Gateway(folder, _free_port())
-    await gateway.start(ports)
+    gateway = Gateway(folder, free_port())
+    await gateway.start(configuration(gateway.port, ports))
     watching = asyncio.create_task(gateway.watch())
     try:
         contexts: dict[str | None, ssl.SSLContext] = {}
@@ -118,7 +117,7 @@ async def _backends(tls: Path, judge: Judge, seed: int) -> tuple[list[Server], d
         "surplus": Surplus(tls, judge, rng("surplus")),
     }
     ports = {name: await server.listen() for name, server in servers.items()}
-    return list(servers.values()), {**ports, "nobody": _free_port()}
+    return list(servers.values()), {**ports, "nobody": free_port()}
 
 
 async def _repeat(kind, field: Field, until: float) -> None:
@@ -191,12 +190,6 @@ def _ignore_lost_peers(loop: asyncio.AbstractEventLoop, context: dict) -> None:
     expected = (OSError, ssl.SSLError, asyncio.IncompleteReadError)
     if not isinstance(context.get("exception"), expected):
         loop.default_exception_handler(context)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _say(text: str) -> None:

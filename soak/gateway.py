@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -77,13 +78,14 @@ class Gateway:
         self.started = time.monotonic()
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, backends: dict[str, int]) -> None:
+    async def start(self, document: dict) -> None:
         """Start it and wait until it listens.
 
+        :param document: the content of its configuration file, `gateway.yaml`.
         :raise RuntimeError: it does not.
         """
         path = self.folder / "gateway.yaml"
-        path.write_text(yaml.safe_dump(configuration(self.port, backends)))
+        path.write_text(yaml.safe_dump(document))
         run = "from twisted.scripts.twistd import run; run()"
         command = [sys.executable, "-c", run, "-n", "--pidfile=", "toolforge-gateway"]
         with (self.folder / "gateway.log").open("wb") as log:
@@ -114,6 +116,12 @@ class Gateway:
         while True:
             self.samples.append((time.monotonic() - self.started, self.resident()))
             await asyncio.sleep(1)
+
+    @property
+    def pid(self) -> int:
+        """The number of its process, or of the first of them."""
+        assert self._process is not None, "started before"
+        return self._process.pid
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -149,5 +157,12 @@ class Gateway:
             return None
 
     def _proc(self, name: str) -> Path:
-        assert self._process is not None
-        return Path(f"/proc/{self._process.pid}/{name}")
+        return Path(f"/proc/{self.pid}/{name}")
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

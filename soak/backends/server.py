@@ -31,10 +31,10 @@ class Server:
         self._context.load_verify_locations(tls / "backend-ca.crt")
         self._context.verify_mode = ssl.CERT_REQUIRED
 
-    async def listen(self) -> int:
-        """Listen on any port of the loopback interface; which."""
+    async def listen(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Listen, on any port by default; on which."""
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", 0, ssl=self._context, limit=wire.HEAD
+            self._serve, host, port, ssl=self._context, limit=wire.HEAD
         )
         return self._server.sockets[0].getsockname()[1]
 

@@ -140,12 +140,12 @@ class RefusalTests(SynchronousTestCase):
             [
                 "g.yaml:1: a: has the tag tag:yaml.org,2002:python/name:os.system; remove the tag",
                 "g.yaml:1: a: is no key that is known here; known keys: listen, operations, "
-                "timeouts, limits, upstream_tls, cluster_domain, backends, openapi_docs, "
-                "authenticators, auth, allowed_origins, "
+                "control, workers, timeouts, limits, upstream_tls, cluster_domain, backends, "
+                "openapi_docs, authenticators, auth, allowed_origins, "
                 "access_log",
                 "g.yaml:2: b: is no key that is known here; known keys: listen, operations, "
-                "timeouts, limits, upstream_tls, cluster_domain, backends, openapi_docs, "
-                "authenticators, auth, allowed_origins, "
+                "control, workers, timeouts, limits, upstream_tls, cluster_domain, backends, "
+                "openapi_docs, authenticators, auth, allowed_origins, "
                 "access_log",
                 "g.yaml:3: b: is given twice, first in line 2; keep one of them",
                 "g.yaml:4: has a key that is no text; write a word",
