@@ -108,11 +108,9 @@ def prepare(
         assert loaded.upstream is not None, "there is one where there are backends"
         pool = Pool(
             reactor,
-            backend.url.host,
-            backend.url.port,
+            backend,
             loaded.upstream.creator_for(backend.server_name),
             process.transports,
-            backend.timeouts.connect,
             process.deadlines,
         )
         return ReverseProxyResource(backend, pool, process.deadlines, traversal)

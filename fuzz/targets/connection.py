@@ -13,7 +13,6 @@ from pathlib import Path
 
 import attrs
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
@@ -154,15 +153,20 @@ class _Pool:
     def take(self) -> None:
         """There is never a kept connection."""
 
-    def dial(self, borrower: Forwarding) -> Deferred[object]:
-        connection = UpstreamConnection(self, borrower)  # type: ignore[arg-type]
+    def dial(self, customer: Forwarding, timeouts: object) -> None:
+        connection = UpstreamConnection(self, customer)
         join(self._clock, ADDRESS, connection, _Backend(self.requests))
         self._clock.callLater(0, connection.handshakeCompleted)
-        return Deferred()
 
     def put(self, connection: UpstreamConnection) -> None:
         """Nothing is kept."""
         connection.close()
+
+    def answered(self, connection: UpstreamConnection) -> None:
+        """Nothing is counted."""
+
+    def unanswered(self, connection: UpstreamConnection, reason: str) -> None:
+        """Nothing is counted."""
 
     def lost(self, connection: UpstreamConnection) -> None:
         """Nothing is counted."""

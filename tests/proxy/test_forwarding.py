@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -17,7 +16,9 @@ from toolforge_gateway.http.head import HeadLimits
 from toolforge_gateway.http.known import KnownAnswers
 from toolforge_gateway.http.message import Framing
 from toolforge_gateway.interfaces import IAnswer, IForward
+from toolforge_gateway.proxy import failures
 from toolforge_gateway.proxy.forwarding import MAX_INFORMATIONAL, Forwarding
+from toolforge_gateway.proxy.interfaces import ICustomer
 from toolforge_gateway.proxy.outgoing import Outgoing
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -104,13 +105,26 @@ class Pool:
     def __init__(self, kept: Connection | None) -> None:
         self.kept = kept
         self.back: list[Connection] = []
-        self.dialling: Deferred = Deferred(lambda _: None)
+        self.told: list[str] = []
+        self.cancelled = False
 
     def take(self) -> Connection | None:
         return self.kept
 
-    def dial(self, borrower: Forwarding) -> Deferred:
-        return self.dialling
+    def dial(self, customer: Forwarding, timeouts: Timeouts) -> Pool:
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def answered(self, connection: Connection) -> None:
+        self.told.append("answered")
+
+    def unanswered(self, connection: Connection, reason: str) -> None:
+        self.told.append(reason)
+
+    def lost(self, connection: Connection) -> None:
+        """Counted by the real one."""
 
     def put(self, connection: Connection) -> None:
         self.back.append(connection)
@@ -145,9 +159,11 @@ class ForwardingTests(SynchronousTestCase):
             self.clock.advance(RESOLUTION)
 
     def test_interfaces(self) -> None:
-        """Both ends are what they say they are."""
+        """All ends are what they say they are."""
         verifyObject(IAnswer, self.caller)
-        verifyObject(IForward, self.forward())
+        forwarding = self.forward()
+        verifyObject(IForward, forwarding)
+        verifyObject(ICustomer, forwarding)
 
     def test_kept(self) -> None:
         """A kept connection is written to at once, and goes back after the answer."""
@@ -207,12 +223,26 @@ class ForwardingTests(SynchronousTestCase):
         forwarding.end()
         self.assertTrue(self.connection.written.endswith(b"0\r\n\r\n"))
 
-    def test_connect_deadline(self) -> None:
-        """A connection that does not come about in time is a 504, and is given up."""
-        self.forward(kept=False)
-        self.pass_time(5)
-        self.assertEqual(self.caller.told, [("fail", 504, "backend-connect-timeout")])
-        self.assertTrue(self.pool.dialling.called)
+    def test_unavailable(self) -> None:
+        """Where no connection is to be had the caller is told why, once."""
+        forwarding = self.forward(kept=False)
+        forwarding.unavailable(failures.busy("jobs-api"))
+        forwarding.unavailable(failures.connect_timed_out("jobs-api"))
+        self.assertEqual(self.caller.told, [("fail", 503, "backend-busy")])
+
+    def test_pool_is_told(self) -> None:
+        """The pool is told of each answer that begins, and why a written request has none."""
+        self.forward().received(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n")
+        self.assertEqual(self.pool.told, ["answered"])
+        self.forward().received(b"HTTP/1.1 nonsense\r\n\r\n")
+        self.assertEqual(self.pool.told, ["backend-broken-answer"])
+        self.forward().lost(Failure(ConnectionDone()))
+        self.assertEqual(self.pool.told, ["backend-closed"])
+        self.forward()
+        self.pass_time(60)
+        self.assertEqual(self.pool.told, ["backend-timeout"])
+        self.forward().abort()
+        self.assertEqual(self.pool.told, [])
 
     def test_head_deadline_counts_from_the_end_of_the_request(self) -> None:
         """A backend is not waited for while the caller still sends."""
@@ -277,7 +307,7 @@ class ForwardingTests(SynchronousTestCase):
         forwarding.lost(Failure(ConnectionDone()))
         waiting = self.forward(kept=False)
         waiting.abort()
-        self.assertTrue(self.pool.dialling.called)
+        self.assertTrue(self.pool.cancelled)
         late = Connection()
         waiting.dialled(late)
         self.assertEqual(late.ended, "aborted")

@@ -9,8 +9,21 @@ from toolforge_gateway.config.deadlines import BACKEND_TIMEOUTS, read_timeouts
 from toolforge_gateway.config.networks import host_name
 from toolforge_gateway.config.openapi import read_api, read_document_path, refuse_shared_names
 from toolforge_gateway.config.options import Key, Options, shown
+from toolforge_gateway.config.upstreams import (
+    read_addresses,
+    read_backend_limits,
+    read_checks,
+    read_dns_refresh,
+)
 from toolforge_gateway.config.urls import fault_of_path, split_url
-from toolforge_gateway.config.values import Anonymous, Backend, SlowPath, Timeouts, UpstreamURL
+from toolforge_gateway.config.values import (
+    Anonymous,
+    Backend,
+    Limits,
+    SlowPath,
+    Timeouts,
+    UpstreamURL,
+)
 from toolforge_gateway.routing import PathTemplate
 
 RESERVED = frozenset(
@@ -35,14 +48,17 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def read_backends(
-    sections: tuple[Options, ...], timeouts: Timeouts, cluster_domain: str
+    sections: tuple[Options, ...], timeouts: Timeouts, limits: Limits, cluster_domain: str
 ) -> tuple[Backend, ...]:
-    """All backends; those with a part that cannot be had are left out."""
+    """All backends; those with a part that cannot be had are left out.
+
+    :param limits: the general ones, of which a backend's own defaults are shares.
+    """
     lines: dict[tuple[str, str], int | None] = {}
     found = []
     named = []
     for options in sections:
-        backend = _backend(options, timeouts, cluster_domain)
+        backend = _backend(options, timeouts, limits, cluster_domain)
         for key in ("name", "path"):
             value = options.raw(key)
             if not isinstance(value, str):
@@ -62,7 +78,9 @@ def read_backends(
     return tuple(found)
 
 
-def _backend(options: Options, general: Timeouts, cluster_domain: str) -> Backend | None:
+def _backend(
+    options: Options, general: Timeouts, general_limits: Limits, cluster_domain: str
+) -> Backend | None:
     name = options.text("name", required=True)
     if name is not None and not _NAME.fullmatch(name):
         options.complain(
@@ -72,6 +90,10 @@ def _backend(options: Options, general: Timeouts, cluster_domain: str) -> Backen
         )
     path = _path(options)
     url = _url(options, cluster_domain)
+    addresses = read_addresses(options, None if url is None else url.port)
+    dns_refresh = read_dns_refresh(options)
+    limits = read_backend_limits(options, general_limits)
+    checks = read_checks(options)
     server_name = _server_name(options)
     anonymous = cast(
         "Anonymous | None", options.choice("anonymous", ("forward", "refuse"), "forward")
@@ -101,6 +123,10 @@ def _backend(options: Options, general: Timeouts, cluster_domain: str) -> Backen
         api=api,
         openapi=openapi,
         origin=options.origin,
+        addresses=addresses,
+        dns_refresh=dns_refresh,
+        limits=limits,
+        checks=checks,
     )
 
 

@@ -13,7 +13,7 @@ LONGEST = 604_800
 ALL_TIMEOUTS = tuple(field.name for field in attrs.fields(Timeouts))
 MAY_BE_NONE = frozenset(["lame_duck"])
 """Those that can be 0."""
-BACKEND_TIMEOUTS = ("request_idle", "connect", "response_head", "response_idle")
+BACKEND_TIMEOUTS = ("request_idle", "queue", "connect", "response_head", "response_idle")
 """Those that still count once the backend is known."""
 
 LIMIT_RANGES = {

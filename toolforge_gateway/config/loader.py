@@ -138,7 +138,7 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
     limits = read_limits(options)
     upstream_tls = _upstream_tls(options)
     cluster_domain = _cluster_domain(options)
-    backends = read_backends(options.sections("backends"), timeouts, cluster_domain)
+    backends = read_backends(options.sections("backends"), timeouts, limits, cluster_domain)
     openapi_docs = read_openapi_docs(
         options, any(backend.openapi is not None for backend in backends)
     )

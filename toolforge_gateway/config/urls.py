@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from toolforge_gateway.config.networks import host_name
-from toolforge_gateway.config.values import UpstreamURL
+from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@]+))(?::([0-9]{1,5}))?")
@@ -52,16 +52,27 @@ def split_url(text: str) -> UpstreamURL | str:
         return "has a query or a fragment"
     if "@" in authority:
         return "has a user name"
-    parts = _AUTHORITY.fullmatch(authority)
+    address = split_authority(authority, 443)
+    if isinstance(address, str):
+        return address
+    base_path = "" if path == "/" else path
+    if base_path and (fault := fault_of_path(base_path)):
+        return f"has a base path that {fault[0]}"
+    return UpstreamURL(host=address.host, port=address.port, base_path=base_path)
+
+
+def split_authority(text: str, port: int) -> UpstreamAddress | str:
+    """`host` or `host:port`; or, as a sentence's end, what is wrong.
+
+    :param port: when none is given.
+    """
+    parts = _AUTHORITY.fullmatch(text)
     if parts is None:
         return "has no host and port that can be read"
     host = host_name(parts[1] or parts[2])
     if host is None or (":" in host) != (parts[1] is not None):
         return "has no valid host"
-    port = 443 if parts[3] is None else int(parts[3])
+    port = port if parts[3] is None else int(parts[3])
     if not 1 <= port <= 65535:
         return f"has the port {port}"
-    base_path = "" if path == "/" else path
-    if base_path and (fault := fault_of_path(base_path)):
-        return f"has a base path that {fault[0]}"
-    return UpstreamURL(host=host, port=port, base_path=base_path)
+    return UpstreamAddress(host=host, port=port)

@@ -63,7 +63,7 @@ class Timeouts:
     keep_alive: float = 65
     """Silence between two requests of one client connection."""
     connect: float = 5
-    """TCP and TLS to a backend."""
+    """TCP and TLS to a backend, over all addresses that are tried."""
     response_head: float = 60
     """From the end of the request to the backend's response head."""
     response_idle: float = 60
@@ -73,6 +73,8 @@ class Timeouts:
     lame_duck: float = 0
     """From SIGTERM until then: load balancers see that they should ask others, and everything is
     still served."""
+    queue: float = 5
+    """Waiting for a place at a backend that has as many requests as it may have."""
 
 
 @attrs.frozen
@@ -217,6 +219,45 @@ class UpstreamURL:
 
 
 @attrs.frozen
+class UpstreamAddress:
+    """Where connections to a backend go."""
+
+    host: str
+    """A lower-case DNS name, or an IP address (IPv6 without brackets)."""
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@attrs.frozen
+class BackendLimits:
+    """Bounds of one backend."""
+
+    requests: int = 2048
+    """Under way at once, and connections to it with them."""
+    queue: int = 512
+    """Requests that may wait when there are as many; 0: none."""
+
+
+@attrs.frozen
+class Checks:
+    """Questions to each address of a backend, apart from requests."""
+
+    path: str
+    """What to GET, below the base path."""
+    interval: float = 10
+    """Seconds from one check to the next."""
+    timeout: float = 2
+    """Seconds for one check, connecting included."""
+    good: int = 2
+    """In a row, until an address is used again."""
+    bad: int = 3
+    """In a row, until it is not used any more."""
+
+
+@attrs.frozen
 class SlowPath:
     """Paths of one backend that are given other deadlines."""
 
@@ -254,6 +295,18 @@ class Backend:
     openapi: str | None
     """The path of its OpenAPI document below the base path; None: none to show."""
     origin: Origin = attrs.field(eq=False)
+    addresses: tuple[UpstreamAddress, ...] = ()
+    """Where it is dialled; empty: where `url` says."""
+    dns_refresh: float = 30
+    """Seconds between two look-ups of its names."""
+    limits: BackendLimits = BackendLimits()
+    checks: Checks | None = None
+    """None: its addresses are judged by what becomes of requests alone."""
+
+    @property
+    def places(self) -> tuple[UpstreamAddress, ...]:
+        """Where it is dialled, never empty; a name may stand for several addresses."""
+        return self.addresses or (UpstreamAddress(self.url.host, self.url.port),)
 
     @property
     def route(self) -> Route:

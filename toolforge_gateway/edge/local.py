@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
 from toolforge_gateway import headers
@@ -93,17 +92,22 @@ class _Door:
     def take(self) -> None:
         """There is never a kept connection."""
 
-    def dial(self, borrower: Forwarding) -> Deferred[object]:
-        """Join a new channel of the Site to the borrower."""
-        connection = UpstreamConnection(self, borrower)
+    def dial(self, customer: Forwarding, timeouts: Timeouts) -> None:
+        """Join a new channel of the Site to the customer."""
+        connection = UpstreamConnection(self, customer)
         channel = self._site.buildProtocol(self._guest)
         join(self._clock, _ADDRESS, connection, channel, self._guest)
         self._clock.callLater(0, connection.handshakeCompleted)
-        return Deferred()
 
     def put(self, connection: UpstreamConnection) -> None:
         """Nothing is kept."""
         connection.close()
+
+    def answered(self, connection: UpstreamConnection) -> None:
+        """Nothing is counted."""
+
+    def unanswered(self, connection: UpstreamConnection, reason: str) -> None:
+        """Nothing is counted."""
 
     def lost(self, connection: UpstreamConnection) -> None:
         """Nothing is counted."""

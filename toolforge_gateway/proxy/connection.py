@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
@@ -10,8 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from toolforge_gateway.proxy.forwarding import Forwarding
-    from toolforge_gateway.proxy.pool import Pool
+    from toolforge_gateway.proxy.upstream import Upstream
     from toolforge_gateway.transport.interfaces import ISecureTransport
 
 
@@ -19,15 +18,20 @@ if TYPE_CHECKING:
 class UpstreamConnection(Protocol):
     """Bytes to and from a backend, for whoever borrows it.
 
-    :ivar current: the borrower; None while the connection is idle.
+    :param pool: `IPool`; told when the connection is gone.
+    :ivar current: the `IBorrower`; None while the connection is idle.
+    :ivar upstream: where it leads; None for what is no backend.
+    :ivar placed: whether it has one of the pool's places.
     :ivar idle_since: seconds of the pool's clock; set by the pool.
     """
 
     idle_since = 0.0
+    placed = False
 
-    def __init__(self, pool: Pool, current: Forwarding):
+    def __init__(self, pool: Any, current: Any, upstream: Upstream | None = None):
         self._pool = pool
-        self.current: Forwarding | None = current
+        self.current: Any = current
+        self.upstream: Any = upstream
         self._reading = True
 
     def connectionMade(self) -> None:

@@ -50,6 +50,26 @@ def lost(backend: str, failure: Failure) -> BackendFailure:
     )
 
 
+def busy(backend: str) -> BackendFailure:
+    """All its places are taken and the queue before them is full."""
+    return BackendFailure(
+        503,
+        "backend-busy",
+        f"{backend} has as many requests as it may have, and too many wait: nothing was done; "
+        "please retry in a few seconds",
+    )
+
+
+def queued_too_long(backend: str) -> BackendFailure:
+    """No place within `timeouts.queue`."""
+    return BackendFailure(
+        503,
+        "backend-queue-timeout",
+        f"{backend} has as many requests as it may have, and none of them has ended in time: "
+        "nothing was done; please retry in a few seconds",
+    )
+
+
 def connect_timed_out(backend: str) -> BackendFailure:
     """No connection within `timeouts.connect`."""
     return BackendFailure(

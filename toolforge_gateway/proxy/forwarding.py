@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -24,9 +23,11 @@ from toolforge_gateway.http.head import HeadLimits, HeadReader
 from toolforge_gateway.http.message import Framing, ResponseHead
 from toolforge_gateway.interfaces import IAnswer, IForward
 from toolforge_gateway.proxy import failures
+from toolforge_gateway.proxy.interfaces import ICustomer
 
 if TYPE_CHECKING:
     from toolforge_gateway.proxy.connection import UpstreamConnection
+    from toolforge_gateway.proxy.dialling import Dialling
     from toolforge_gateway.proxy.outgoing import Outgoing
     from toolforge_gateway.transport.interfaces import ISecureTransport
 
@@ -40,7 +41,7 @@ _HEAD_LIMITS = HeadLimits()
 _CHUNKED, _LENGTH, _NO_BODY = Framing.CHUNKED, Framing.LENGTH, Framing.NONE
 
 
-@implementer(IForward)
+@implementer(IForward, ICustomer)
 class Forwarding:
     """Relays one exchange between `IAnswer` and a borrowed connection.
 
@@ -51,7 +52,9 @@ class Forwarding:
 
     deadline: float | None = None
     _connection: UpstreamConnection | None = None
-    _dialling: Deferred[object] | None = None
+    _dialling: Dialling | None = None
+    _awaited = False
+    """Whether the caller was told to wait until there is a connection."""
     _ready = False
     _over = False
     _reader: HeadReader | None = None
@@ -76,14 +79,12 @@ class Forwarding:
         connection = outgoing.pool.take()
         if connection is not None:
             connection.current = self
-            self._connection = connection
             self.connected(connection)
             return self
-        self._due_in(outgoing.timeouts.connect)
         if not self._sent_all:
+            self._awaited = True
             self._answer.pause()
-        dialling = self._dialling = outgoing.pool.dial(self)
-        dialling.addErrback(self._dial_failed)
+        self._dialling = outgoing.pool.dial(self, outgoing.timeouts)
         return self
 
     # The caller's side: IForward.
@@ -134,7 +135,7 @@ class Forwarding:
             # waiting; it is given as long as the backend would be.
             self._due_in(self._outgoing.timeouts.response_idle)
 
-    # The backend's side: what `UpstreamConnection` and the dial report.
+    # The backend's side: `ICustomer`.
 
     def dialled(self, connection: UpstreamConnection) -> None:
         """TCP is there, the TLS handshake begins."""
@@ -147,17 +148,21 @@ class Forwarding:
         """The connection can be written to."""
         if self._over:
             return
+        self._connection = connection
         self._ready = True
         if self._held_back:
             connection.read_on(False)
-        had_to_dial = self._dialling is not None
-        self._dialling = None
         self.deadline = None
         self.flush()
         if self._sent_all:
             self._due_in(self._outgoing.timeouts.response_head)
-        elif had_to_dial:
+        elif self._awaited:
             self._answer.resume()
+
+    def unavailable(self, failure: BackendFailure) -> None:
+        """There is no connection to be had; nothing was written."""
+        if not self._over:
+            self._broken(failure)
 
     def received(self, data: bytes) -> None:
         """Bytes of an answer."""
@@ -176,7 +181,7 @@ class Forwarding:
                 backend=self._outgoing.backend,
                 fault=fault.reason,
             )
-            self._broken(failures.broken_answer(self._outgoing.backend))
+            self._let_down(self._connection, failures.broken_answer(self._outgoing.backend))
             return
         if self._decoder.finished:
             self._complete()
@@ -191,7 +196,7 @@ class Forwarding:
 
     def lost(self, reason: Failure) -> None:
         """The connection is gone."""
-        self._connection = None
+        connection, self._connection = self._connection, None
         if self._over:
             return
         if self._head is None:
@@ -201,10 +206,7 @@ class Forwarding:
                 backend=self._outgoing.backend,
                 reason=reason.value,
             )
-            if self._ready:
-                self._broken(failures.lost(self._outgoing.backend, reason))
-            else:
-                self._broken(failures.handshake_failed(self._outgoing.backend))
+            self._let_down(connection, failures.lost(self._outgoing.backend, reason))
             return
         try:
             self._decoder.eof()
@@ -236,16 +238,8 @@ class Forwarding:
         """Called by `Deadlines`."""
         if self._head is not None:
             self._broken(None)
-        elif not self._ready:
-            self._broken(failures.connect_timed_out(self._outgoing.backend))
         else:
-            self._broken(failures.answer_timed_out(self._outgoing.backend))
-
-    def _dial_failed(self, reason: Failure) -> None:
-        self._dialling = None
-        if not self._over and not reason.check(CancelledError):
-            log.warn("{backend}: {reason}", backend=self._outgoing.backend, reason=reason.value)
-            self._broken(failures.dial_failed(self._outgoing.backend, reason))
+            self._let_down(self._connection, failures.answer_timed_out(self._outgoing.backend))
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether this is all of an answer whose head is known; if so it is dealt with.
@@ -296,6 +290,7 @@ class Forwarding:
         self._head = head
         self._decoder = decoder_for(head.framing, head.length, _HEAD_LIMITS)
         self.deadline = None
+        self._outgoing.pool.answered(self._connection)
         self._answer.begin(head, self._outgoing.answer_lines(head))
         return rest
 
@@ -320,6 +315,12 @@ class Forwarding:
             # Closing gently would have to wait for an unfinished upload.
             connection.close() if self._sent_all else connection.abort()
         self._answer.end()
+
+    def _let_down(self, connection: UpstreamConnection | None, failure: BackendFailure) -> None:
+        """The backend had the request, and there is no answer that can be passed on."""
+        if connection is not None:
+            self._outgoing.pool.unanswered(connection, failure.reason)
+        self._broken(failure)
 
     def _broken(self, failure: BackendFailure | None) -> None:
         """No whole answer will come of this."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -14,7 +14,6 @@ from toolforge_gateway.tracecontext import BEGUN
 
 if TYPE_CHECKING:
     from toolforge_gateway.deadlines import Deadlines
-    from toolforge_gateway.proxy.pool import Pool
 
 _WITH_ITS_ID = b"%bX-Request-ID: %b\r\n\r\n"
 _WITH_A_TRACE = b"%bX-Request-ID: %b\r\n" + BEGUN + b"\r\n"
@@ -29,7 +28,8 @@ class Outgoing:
 
     backend: str
     """Its name, for error sentences."""
-    pool: Pool
+    pool: Any
+    """`IPool`."""
     deadlines: Deadlines
     timeouts: Timeouts
     method: bytes

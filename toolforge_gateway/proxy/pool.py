@@ -1,141 +1,372 @@
-"""The kept connections of one backend.
+"""The addresses of one backend, and who gets a connection to which.
 
-The key of a pool is its backend: address, name to verify and credentials are
-the same for all its connections.
+What a backend's connections have in common is the name to verify and our credentials; where they
+lead is each `Upstream`'s own.  Nothing is shared between two backends: no place, no queue, no
+connection, so that the trouble of one is not the others'.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import random
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.logger import Logger
+from zope.interface import implementer
 
-from toolforge_gateway.proxy.connection import UpstreamConnection
+from toolforge_gateway.config.values import Backend, Timeouts
+from toolforge_gateway.proxy.addressbook import AddressBook
+from toolforge_gateway.proxy.dialling import Dialling
+from toolforge_gateway.proxy.figures import PoolFigures
+from toolforge_gateway.proxy.interfaces import IPool
+from toolforge_gateway.proxy.lookout import Lookout
+from toolforge_gateway.proxy.marks import Marks
+from toolforge_gateway.proxy.places import Places
+from toolforge_gateway.proxy.upstream import Upstream
 from toolforge_gateway.transport.choice import Transports
 
 if TYPE_CHECKING:
     from toolforge_gateway.deadlines import Deadlines
-    from toolforge_gateway.proxy.forwarding import Forwarding
+    from toolforge_gateway.proxy.connection import UpstreamConnection
 
-IDLE_SECONDS = 50.0
-"""How long a connection is kept; the backends' sidecars close theirs after 65
-to 75 seconds, and who closes first must be us."""
-ATTEMPT_DELAY = 0.1
-"""Seconds between attempts at the addresses of one name (RFC 8305 section 5);
-Twisted also waits this long before it tells that all of them refused."""
+log = Logger()
+
 MAX_IDLE = 64
-"""How many are kept; more than this many exchanges at once dial anew."""
+"""How many connections are kept; more than this many exchanges at once dial anew."""
 
 
+@implementer(IPool)
 class Pool:
-    """Kept connections to one backend, last in first out.
+    """Connections to one backend; kept ones are last in, first out.
 
-    :param reactor: IReactorTime and what `HostnameEndpoint` needs.
+    With several addresses each request goes to the less busy of two that are drawn by lot: that
+    spreads nearly as well as asking all of them, and does not send everybody to the one that has
+    just come up (M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, 2001).
+
+    :param reactor: IReactorTime, IReactorTCP and IReactorPluggableNameResolver.
     :param creator: mutual TLS with the name to verify built in.
     :param transports: puts TLS under the connections.
-    :param connect_timeout: seconds for TCP; the borrower's own deadline
-        covers TCP and TLS together.
-    :ivar max_idle: how many connections are kept.
-    :param deadlines: tells when what is kept has been idle for too long.
+    :param deadlines: tells when something has taken too long.
+    :param chance: a number from 0 to below 1, another one each time.
+    :ivar name: the backend's.
+    :ivar upstreams: the addresses that are known.
+    :ivar places: how many requests there may be at once, and who waits.
     """
 
     def __init__(
         self,
         reactor: Any,
-        host: str,
-        port: int,
+        backend: Backend,
         creator: IOpenSSLClientConnectionCreator,
         transports: Transports,
-        connect_timeout: float,
         deadlines: Deadlines,
+        chance: Callable[[], float] = random.random,
     ):
+        self.name = backend.name
+        self.backend = backend
+        self.deadlines = deadlines
+        self.chance = chance
+        self.upstreams: tuple[Upstream, ...] = ()
+        self.places = Places(backend.limits.requests, backend.limits.queue)
+        self._waiting = self.places.waiting
         self._reactor = reactor
-        self._endpoint = _endpoint(reactor, host, port, connect_timeout)
         self._creator = creator
         self._transports = transports
-        self._deadlines = deadlines
-        self._idle: deque[UpstreamConnection] = deque()
+        self._only: Upstream | None = None
+        self._usable: list[Upstream] = []
+        self._lookouts: dict[Upstream, Lookout] = {}
+        self._unaddressed: dict[Dialling, None] = {}
+        self._max_idle = MAX_IDLE
+        self._started = False
         self._closed = False
-        self.deadline: float | None = None
-        self.open = 0
-        self.max_idle = MAX_IDLE
+        self._marks: dict[object, Marks] = {}
+        self._book = AddressBook(
+            reactor, backend.name, backend.places, backend.dns_refresh, self._looked_up
+        )
+        self._take_over(self._book.known)
 
     def __repr__(self) -> str:
-        return f"<Pool idle={len(self._idle)} open={self.open}>"
+        idle = sum(len(each.idle) for each in self.upstreams)
+        return f"<Pool {self.name} idle={idle} open={self.open}>"
+
+    @property
+    def open(self) -> int:
+        """Connections that there are or that are being made."""
+        return sum(each.open for each in self.upstreams)
+
+    @property
+    def max_idle(self) -> int:
+        """How many connections are kept, over all addresses."""
+        return self._max_idle
+
+    @max_idle.setter
+    def max_idle(self, most: int) -> None:
+        self._max_idle = most
+        self._sort_out()
+
+    # Requests.
 
     def take(self) -> UpstreamConnection | None:
-        """A kept connection that is alive, or None."""
-        while self._idle:
-            connection = self._idle.pop()
+        """A kept connection that is alive, or None: then `dial`."""
+        upstream = self._only
+        if upstream is None:
+            if not self._usable:
+                return None
+            upstream = self._choice()
+        idle = upstream.idle
+        while idle:
+            connection = idle.pop()
             if connection.is_quiet():
                 return connection
             connection.abort()
         return None
 
-    def dial(self, borrower: Forwarding) -> Deferred[object]:
-        """Open a connection for a borrower, who is told through `connected`,
-        `lost` or the returned Deferred's failure; cancelling ends it."""
-        return self._endpoint.connect(self._transports.client(self._creator, _Dial(self, borrower)))
+    def dial(self, customer: Any, timeouts: Timeouts) -> Dialling:
+        """Open a connection for somebody, who may have to wait for a place first.
+
+        :param customer: `ICustomer`; may be told before this returns.
+        :param timeouts: of the request; `queue` and `connect` count.
+        :return: has `cancel`.
+        """
+        dialling = Dialling(self, customer, timeouts)
+        if self.places.take():
+            dialling.go()
+            return dialling
+        # All places are taken: some of them perhaps by connections that nobody uses, to
+        # an address that the lot did not fall on, or that is spared just now.
+        for upstream in self._usable:
+            while upstream.idle:
+                connection = upstream.idle.pop()
+                if connection.is_quiet():
+                    dialling.given(connection)
+                    return dialling
+                connection.abort()
+        dialling.wait()
+        return dialling
 
     def put(self, connection: UpstreamConnection) -> None:
         """Keep a connection whose last exchange ended in good order."""
-        if self._closed or len(self._idle) >= self.max_idle:
-            connection.close()
+        upstream = connection.upstream
+        if upstream.marks.failures:
+            upstream.marks.answered()
+        idle = upstream.idle
+        if self._waiting or len(idle) >= upstream.room:
+            self._pass_on(connection)
             return
         connection.current = None
         connection.read_on(True)
         connection.idle_since = self._reactor.seconds()
-        self._idle.append(connection)
-        if self.deadline is None:
-            self.deadline = connection.idle_since + IDLE_SECONDS
-            self._deadlines.watch(self)
+        idle.append(connection)
+        if upstream.deadline is None:
+            upstream.watch()
 
     def lost(self, connection: UpstreamConnection) -> None:
         """A connection is gone; called by the connection."""
-        self.open -= 1
+        upstream = connection.upstream
+        upstream.open -= 1
         try:
-            self._idle.remove(connection)
+            upstream.idle.remove(connection)
         except ValueError:
             pass
+        if connection.placed:
+            self.places.leave()
 
-    def deadline_passed(self) -> None:
-        """Close what has been idle for too long."""
-        limit = self._reactor.seconds() - IDLE_SECONDS
-        while self._idle and self._idle[0].idle_since <= limit:
-            self._idle.popleft().close()
-        if self._idle:
-            self.deadline = self._idle[0].idle_since + IDLE_SECONDS
-        else:
-            self._deadlines.forget(self)
+    def answered(self, connection: UpstreamConnection) -> None:
+        """See `IPool`."""
+        marks = connection.upstream.marks
+        if marks.failures:
+            marks.answered()
+
+    def unanswered(self, connection: UpstreamConnection, reason: str) -> None:
+        """See `IPool`."""
+        self.failed(connection.upstream, reason)
+
+    def failed(self, upstream: Upstream, reason: str) -> None:
+        """An address did not do its part.
+
+        :param reason: a reason word.
+        """
+        # After a reload it is the next pool's to judge the addresses that they share.
+        if self._closed or upstream not in self._lookouts:
+            return
+        if upstream.marks.failed(reason) and any(
+            each is not upstream and not each.is_spared for each in self.upstreams
+        ):
+            seconds = upstream.marks.eject()
+            log.warn(
+                "{backend} at {address} is spared for {seconds:.0f} s after {failures}"
+                " failures in a row; the last one: {reason}",
+                backend=self.name,
+                address=upstream.address,
+                seconds=seconds,
+                failures=upstream.marks.failures,
+                reason=reason,
+            )
+            self.judged(upstream)
+
+    # What `Dialling` and `Lookout` ask for.
+
+    def candidates(self, tried: Sequence[Upstream]) -> list[Upstream]:
+        """The addresses that are left to try, the best one first: those that may be used, then,
+        because there is nothing to lose, those that are spared."""
+        usable = [each for each in self._usable if each not in tried]
+        if len(usable) > 1:
+            one, other = self._two(usable)
+            # Where both have nothing to do it is better to have a connection to each.
+            first = min(one, other, key=lambda each: (each.busy, each.open))
+            usable.remove(first)
+            usable.insert(0, first)
+        spared = [
+            each for each in self.upstreams if each not in tried and each not in self._usable
+        ]
+        return usable + spared
+
+    def await_addresses(self, dialling: Dialling) -> None:
+        """No address is known: tell when the name has been looked up."""
+        self._unaddressed[dialling] = None
+        self._book.look()
+
+    def forget(self, dialling: Dialling) -> None:
+        """It does not wait for addresses any more."""
+        self._unaddressed.pop(dialling, None)
+
+    def in_vain(self) -> None:
+        """No address took a connection: the name may lead elsewhere by now."""
+        self._book.look_soon()
+
+    def judged(self, upstream: Upstream) -> None:
+        """Whether an address may be used has changed."""
+        if upstream in self._lookouts:
+            self._lookouts[upstream].reconsider()
+        self._sort_out()
+
+    # Life.
+
+    def start(self) -> None:
+        """Begin to look names up and to check; without it names are looked up when a request
+        needs them, and nothing is checked."""
+        if self._started or self._closed:
+            return
+        self._started = True
+        if self._book.looked_up_at is None:
+            self._book.look()
+        for lookout in self._lookouts.values():
+            lookout.start()
+
+    def inherit(self, former: Pool) -> None:
+        """Take over what the pool of the configuration before has learned of the same addresses:
+        what their names led to, and how they fared.  Connections stay with the former one, since
+        keys and authorities may be others."""
+        self._marks = {each.address: each.marks for each in former.upstreams}
+        self._book.inherit(former._book)
+        for upstream in self.upstreams:
+            upstream.marks = self._marks.get(upstream.address, upstream.marks)
+        self._take_over(self._book.known)
+        self._marks = {}
+        if self.backend.checks == former.backend.checks:
+            bad = {each.address for each in former.upstreams if each.checked_bad}
+            for upstream in self.upstreams:
+                upstream.checked_bad = upstream.address in bad
+        for lookout in self._lookouts.values():
+            lookout.reconsider()
+        self._sort_out()
 
     def close(self) -> None:
-        """Close what is idle, and from now on whatever comes back."""
+        """Close what is idle, and from now on whatever comes back.  What is under way goes on,
+        and what waits has its turn; nothing is looked up or checked any more."""
         self._closed = True
-        self._deadlines.forget(self)
-        while self._idle:
-            self._idle.pop().close()
+        self._book.close()
+        for lookout in self._lookouts.values():
+            lookout.stop()
+        self._sort_out()
+        for upstream in self.upstreams:
+            upstream.drop_idle()
 
+    def figures(self) -> PoolFigures:
+        """How addresses and queue are just now: for `/status` and `/metrics`; plain frozen values,
+        a few microseconds for each address."""
+        return PoolFigures(
+            backend=self.name,
+            addresses=tuple(each.figures() for each in self.upstreams),
+            limit=self.places.limit,
+            taken=self.places.taken,
+            queued=len(self._waiting),
+            queue=self.places.room,
+            turned_away=self.places.turned_away,
+            waited_in_vain=self.places.waited_in_vain,
+            looked_up_at=self._book.looked_up_at,
+            look_up_failures=self._book.failures,
+        )
 
-def _endpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
-    if isIPAddress(host):
-        return TCP4ClientEndpoint(reactor, host, port, timeout)
-    if isIPv6Address(host):
-        return TCP6ClientEndpoint(reactor, host, port, timeout)
-    return HostnameEndpoint(reactor, host, port, timeout, attemptDelay=ATTEMPT_DELAY)
+    def _pass_on(self, connection: UpstreamConnection) -> None:
+        """Give a connection to the first one who waits, or close it."""
+        connection.current = None
+        if not self._waiting or not self._may_be_used(connection.upstream):
+            connection.close()
+        elif not connection.is_quiet():
+            connection.abort()
+        else:
+            connection.read_on(True)
+            self.places.first().given(connection)
 
+    def _may_be_used(self, upstream: Upstream) -> bool:
+        return upstream in self._usable
 
-class _Dial(Factory):
-    noisy = False
+    def _choice(self) -> Upstream:
+        one, other = self._two(self._usable)
+        return other if other.busy < one.busy else one
 
-    def __init__(self, pool: Pool, borrower: Forwarding):
-        self._pool = pool
-        self._borrower = borrower
+    def _two(self, among: list[Upstream]) -> tuple[Upstream, Upstream]:
+        """Two of at least two, drawn by lot."""
+        count = len(among)
+        first = int(self.chance() * count)
+        second = int(self.chance() * (count - 1))
+        return among[first], among[second if second < first else second + 1]
 
-    def buildProtocol(self, addr: object) -> UpstreamConnection:
-        self._pool.open += 1
-        return UpstreamConnection(self._pool, self._borrower)
+    def _looked_up(self) -> None:
+        self._take_over(self._book.known)
+        waiting, self._unaddressed = self._unaddressed, {}
+        for dialling in waiting:
+            dialling.looked_up()
+
+    def _take_over(self, addresses: Sequence[Any]) -> None:
+        """These are the backend's addresses now."""
+        known = {each.address: each for each in self.upstreams}
+        if tuple(known) == tuple(addresses):
+            return
+        for address, upstream in known.items():
+            if address not in addresses:
+                self._lookouts.pop(upstream).stop()
+                upstream.room = 0
+                upstream.drop_idle()
+        self.upstreams = tuple(
+            known.get(address) or self._new(address) for address in addresses
+        )
+        self._sort_out()
+
+    def _new(self, address: Any) -> Upstream:
+        marks = self._marks.get(address) or Marks(self._reactor.seconds, self.chance)
+        upstream = Upstream(
+            address, self._reactor, self._creator, self._transports, self.deadlines, marks
+        )
+        lookout = self._lookouts[upstream] = Lookout(self, upstream)
+        if self._closed:
+            lookout.stop()
+        elif self._started:
+            lookout.start()
+        return upstream
+
+    def _sort_out(self) -> None:
+        """Work out which addresses may be used, and how many connections each may keep."""
+        usable = [each for each in self.upstreams if not each.is_spared]
+        # When all have failed, any of them may be the first to be back.
+        self._usable = usable or list(self.upstreams)
+        self._only = self._usable[0] if len(self._usable) == 1 else None
+        room = 0
+        if self._usable and not self._closed:
+            room = max(1, self._max_idle // len(self._usable))
+        for upstream in self.upstreams:
+            upstream.room = room if upstream in self._usable else 0
+            if not upstream.room:
+                upstream.drop_idle()

@@ -1,0 +1,72 @@
+"""How many requests one backend serves at once, and who waits for a place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from toolforge_gateway.proxy.connection import UpstreamConnection
+
+
+class Waiting(Protocol):
+    """Whoever wants a place."""
+
+    def go(self) -> None:
+        """It has one now."""
+
+    def given(self, connection: UpstreamConnection) -> None:
+        """It has somebody else's, with the connection in it."""
+
+
+class Places:
+    """A bounded number of places with a bounded queue before them, first come, first served.
+
+    A connection has a place from when it is begun until it is gone, kept or not: who takes a
+    kept one takes its place too.
+
+    :param limit: how many there are.
+    :param room: how many may wait.
+    :ivar taken: how many have one.
+    :ivar waiting: those in the queue, the first one first.
+    :ivar turned_away: how many found the queue full.
+    :ivar waited_in_vain: how many waited for too long.
+    """
+
+    def __init__(self, limit: int, room: int):
+        self.limit = limit
+        self.room = room
+        self.taken = 0
+        self.waiting: dict[Waiting, None] = {}
+        self.turned_away = 0
+        self.waited_in_vain = 0
+
+    def take(self) -> bool:
+        """Take a place, if there is one."""
+        if self.taken >= self.limit:
+            return False
+        self.taken += 1
+        return True
+
+    def wait(self, who: Waiting) -> bool:
+        """Get into the queue, if there is room."""
+        if len(self.waiting) >= self.room:
+            self.turned_away += 1
+            return False
+        self.waiting[who] = None
+        return True
+
+    def forget(self, who: Waiting) -> None:
+        """Leave the queue; harmless for who is not in it."""
+        self.waiting.pop(who, None)
+
+    def first(self) -> Waiting:
+        """Take the first one out of the queue, which is not empty."""
+        who = next(iter(self.waiting))
+        del self.waiting[who]
+        return who
+
+    def leave(self) -> None:
+        """Give a place back; the first one in the queue has it next."""
+        self.taken -= 1
+        if self.waiting and self.take():
+            self.first().go()
