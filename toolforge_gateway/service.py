@@ -308,10 +308,16 @@ class GatewayService(Service):
         if self._in_force:
             prepared.api_document.take_over(former.api_document)
             former.api_document.stop()
+            known = {pool.name: pool for pool in former.pools}
+            for pool in prepared.pools:
+                if pool.name in known:
+                    pool.inherit(known[pool.name])
             for pool in former.pools:
                 pool.close()
         self._in_force = True
         prepared.api_document.start()
+        for pool in prepared.pools:
+            pool.start()
         for warning in configuration.warnings:
             log.warn("{complaint}", complaint=warning)
 

@@ -3,71 +3,38 @@
 from __future__ import annotations
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
-from toolforge_gateway.deadlines import Deadlines
+from tests.proxy.stage import ONE, TWO, PoolCase
 from toolforge_gateway.proxy.connection import UpstreamConnection
-from toolforge_gateway.proxy.pool import IDLE_SECONDS, MAX_IDLE, Pool
+from toolforge_gateway.proxy.interfaces import IPool, IUpstream
+from toolforge_gateway.proxy.pool import MAX_IDLE
+from toolforge_gateway.proxy.upstream import IDLE_SECONDS
 
 
-class Transport(StringTransport):
-    """A backend's end as far as a pool sees it: `ISecureTransport`."""
-
-    quiet = True
-    ended = ""
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Nothing is delayed here."""
-
-    def is_quiet(self) -> bool:
-        return self.quiet and not self.ended
-
-    def close_now(self) -> None:
-        self.ended = self.ended or "closed"
-
-    def abortConnection(self) -> None:
-        self.ended = "aborted"
-
-
-class Borrower:
-    """Whoever needs a connection."""
-
-    def dialled(self, connection: UpstreamConnection) -> None:
-        self.connection = connection
-
-
-class PoolTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        """A pool whose clock stands still."""
-        self.clock = MemoryReactorClock()
-        self.deadlines = Deadlines(self.clock)
-        # Dialling is for the tests with a real backend: these bring their own.
-        self.pool = Pool(self.clock, "192.0.2.1", 443, None, None, 5.0, self.deadlines)
-
-    def borrowed(self) -> UpstreamConnection:
-        """A connection that is in use."""
-        connection = UpstreamConnection(self.pool, Borrower())
-        connection.makeConnection(Transport())
-        self.pool.open += 1
-        return connection
-
+class PoolTests(PoolCase):
     def kept(self, count: int = 1) -> list[UpstreamConnection]:
         """Connections that were in use at the same time, and are not any more."""
-        connections = [self.borrowed() for _ in range(count)]
+        connections = [self.borrow() for _ in range(count)]
         for connection in connections:
             self.pool.put(connection)
         return connections
 
     def lose(self, connection: UpstreamConnection) -> None:
         """The reactor says that it is gone."""
+        connection.transport.ended = "by the other end"
         connection.connectionLost(Failure(ConnectionDone()))
 
+    def test_interfaces(self) -> None:
+        """A pool, and each of its addresses, is what it says it is."""
+        verifyObject(IPool, self.pool)
+        verifyObject(IUpstream, self.pool.upstreams[0])
+
     def test_empty(self) -> None:
-        """From an empty pool nothing is taken, and it has nothing to wait for."""
+        """From an empty pool nothing is taken, and nothing is waited for."""
         self.assertIsNone(self.pool.take())
-        self.assertIsNone(self.pool.deadline)
+        self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_last_in_first_out(self) -> None:
         """The connection that was in use last is taken first: the others may grow old."""
@@ -82,6 +49,7 @@ class PoolTests(SynchronousTestCase):
         second.transport.quiet = False
         self.assertIs(self.pool.take(), first)
         self.assertEqual(second.transport.ended, "aborted")
+        self.assertEqual(self.pool.open, 1)
 
     def test_bound(self) -> None:
         """No more than `MAX_IDLE` are kept; one more is closed in good order."""
@@ -89,14 +57,20 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(last.transport.ended, "closed")
         self.assertEqual({connection.transport.ended for connection in kept}, {""})
 
+    def test_lower_bound(self) -> None:
+        """A bound that is lowered counts from then on; 0 keeps nothing."""
+        self.pool.max_idle = 0
+        (only,) = self.kept()
+        self.assertEqual(only.transport.ended, "closed")
+
     def test_lost(self) -> None:
         """A kept connection that is lost is not taken any more, and not counted."""
         first, second = self.kept(2)
         self.lose(second)
-        self.assertEqual(repr(self.pool), "<Pool idle=1 open=1>")
+        self.assertEqual(repr(self.pool), "<Pool jobs idle=1 open=1>")
         self.assertIs(self.pool.take(), first)
         self.lose(first)
-        self.assertEqual(repr(self.pool), "<Pool idle=0 open=0>")
+        self.assertEqual(repr(self.pool), "<Pool jobs idle=0 open=0>")
 
     def test_speaks_unasked(self) -> None:
         """A kept connection on which something comes is aborted."""
@@ -107,38 +81,93 @@ class PoolTests(SynchronousTestCase):
     def test_idle(self) -> None:
         """A connection is closed once it has been idle for `IDLE_SECONDS`; one that was in use in
         between has its time from then on."""
+        self.assertLess(IDLE_SECONDS, 65)
         old, young = self.kept(2)
-        self.clock.advance(IDLE_SECONDS - 1)
+        self.network.advance(IDLE_SECONDS - 1)
         self.assertIs(self.pool.take(), young)
         self.pool.put(young)
-        self.clock.advance(1)
+        self.network.advance(1)
         self.assertEqual((old.transport.ended, young.transport.ended), ("closed", ""))
-        self.clock.advance(IDLE_SECONDS - 1.5)
+        self.network.advance(IDLE_SECONDS - 1.5)
         self.assertEqual(young.transport.ended, "")
-        self.clock.advance(0.5)
+        self.network.advance(0.5)
         self.assertEqual(young.transport.ended, "closed")
-        self.assertIsNone(self.pool.deadline)
 
     def test_nothing_to_wait_for(self) -> None:
         """A pool with nothing idle costs no timer."""
         self.kept()
-        self.clock.advance(IDLE_SECONDS + 1)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.network.advance(IDLE_SECONDS + 1)
+        self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_closed(self) -> None:
         """Closing the pool closes what is idle; what is in use is closed when it comes back."""
-        (idle,) = self.kept()
-        busy = self.borrowed()
+        busy, idle = self.borrow(), self.borrow()
+        self.pool.put(idle)
         self.pool.close()
         self.assertEqual((idle.transport.ended, busy.transport.ended), ("closed", ""))
         self.pool.put(busy)
         self.assertEqual(busy.transport.ended, "closed")
         self.assertIsNone(self.pool.take())
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_closed_all_the_same(self) -> None:
+        """Who decided for a pool before it was closed still gets a connection from it."""
+        self.pool.close()
+        connection = self.borrow()
+        self.pool.put(connection)
+        self.assertEqual(connection.transport.ended, "closed")
 
     def test_reads_again(self) -> None:
         """A connection that was paused when its exchange ended is read again while it is kept: or
         its end would not be noticed."""
-        connection = self.borrowed()
+        connection = self.borrow()
         connection.read_on(False)
         self.pool.put(connection)
         self.assertEqual(connection.transport.producerState, "producing")
+
+
+class SeveralTests(PoolCase):
+    """The same with several addresses."""
+
+    addresses = (ONE, TWO)
+
+    def test_idle_for_each(self) -> None:
+        """Each address closes what has been idle there for `IDLE_SECONDS`, whatever the other
+        does."""
+        first, second = self.borrow(), self.borrow()
+        self.assertEqual({each.upstream.address for each in (first, second)}, {ONE, TWO})
+        self.pool.put(first)
+        self.network.advance(10)
+        self.pool.put(second)
+        self.network.advance(IDLE_SECONDS - 10)
+        self.assertEqual((first.transport.ended, second.transport.ended), ("closed", ""))
+        self.network.advance(10)
+        self.assertEqual(second.transport.ended, "closed")
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_bound_is_shared(self) -> None:
+        """All addresses together keep `max_idle`."""
+        self.pool.max_idle = 4
+        connections = [self.borrow() for _ in range(8)]
+        for connection in connections:
+            self.pool.put(connection)
+        self.assertEqual([len(each.idle) for each in self.pool.upstreams], [2, 2])
+
+    def test_less_busy(self) -> None:
+        """A request goes to the address with fewer requests under way."""
+        for _ in range(20):
+            self.borrow()
+        self.assertEqual([each.busy for each in self.pool.upstreams], [10, 10])
+
+    def test_less_busy_kept(self) -> None:
+        """The same holds where both have kept connections."""
+        for connection in [self.borrow() for _ in range(20)]:
+            self.pool.put(connection)
+        taken = [self.borrow() for _ in range(10)]
+        self.assertEqual(len(self.network.dials), 20)
+        self.assertEqual([each.busy for each in self.pool.upstreams], [5, 5])
+        for connection in taken:
+            if connection.upstream is self.pool.upstreams[0]:
+                self.pool.put(connection)
+        again = [self.borrow() for _ in range(5)]
+        self.assertEqual({each.upstream for each in again}, {self.pool.upstreams[0]})

@@ -57,8 +57,8 @@ def read_dns_refresh(options: Options) -> float:
 def read_backend_limits(options: Options, general: Limits) -> BackendLimits:
     """The key `limits` of a backend.
 
-    By default one backend may have no more than half of all requests and an eighth of them waiting, so
-    that others are served when it hangs.
+    By default one backend may have half of all requests and an eighth of them waiting, so that
+    others are served when it hangs.
     """
     limits = BackendLimits(
         requests=max(general.requests // 2, min(general.requests, ENOUGH)),

@@ -217,9 +217,7 @@ class Pool:
             first = min(one, other, key=lambda each: (each.busy, each.open))
             usable.remove(first)
             usable.insert(0, first)
-        spared = [
-            each for each in self.upstreams if each not in tried and each not in self._usable
-        ]
+        spared = [each for each in self.upstreams if each not in tried and each not in self._usable]
         return usable + spared
 
     def await_addresses(self, dialling: Dialling) -> None:
@@ -340,9 +338,7 @@ class Pool:
                 self._lookouts.pop(upstream).stop()
                 upstream.room = 0
                 upstream.drop_idle()
-        self.upstreams = tuple(
-            known.get(address) or self._new(address) for address in addresses
-        )
+        self.upstreams = tuple(known.get(address) or self._new(address) for address in addresses)
         self._sort_out()
 
     def _new(self, address: Any) -> Upstream:
@@ -364,7 +360,7 @@ class Pool:
         self._usable = usable or list(self.upstreams)
         self._only = self._usable[0] if len(self._usable) == 1 else None
         room = 0
-        if self._usable and not self._closed:
+        if self._usable and self._max_idle and not self._closed:
             room = max(1, self._max_idle // len(self._usable))
         for upstream in self.upstreams:
             upstream.room = room if upstream in self._usable else 0
