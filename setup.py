@@ -29,6 +29,7 @@ setup(
     install_requires=[
         "attrs >= 22.2",
         "cryptography >= 38",
+        "prometheus-client >= 0.16",
         "pyOpenSSL >= 23",
         "PyYAML >= 6.0",
         "service-identity >= 18.1",

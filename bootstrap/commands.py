@@ -40,8 +40,13 @@ Each makes what it needs first, in folders .venv*. Packages come from the
 index that pip is configured for on this machine; their hashes are in requirements/.
 """
 
-_REAL_PEERS = {"nginx": "nginx", "haproxy": "haproxy", "curl": "curl"}
-"""Programs that tests put around the gateway, and Debian's packages of them."""
+_REAL_PEERS = {
+    "nginx": "nginx",
+    "haproxy": "haproxy",
+    "curl": "curl",
+    "promtool": "prometheus",
+}
+"""Programs that tests put around the gateway, or that judge it, and their Debian packages."""
 
 _BROWSER = {
     "chromium": "chromium",

@@ -5,34 +5,46 @@ Layer 5.  `observe` counts, `tls` knows what runs out, `pages` show; none of the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 from zope.interface import alsoProvides
 
-from toolforge_gateway._version import __version__
 from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.edge.visitor import IPersonal, visitor_of
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.model import Kind
-from toolforge_gateway.observe import sections
+from toolforge_gateway.observe import catalogue, process, routes
+from toolforge_gateway.observe.figures import Expiry, Figures, LastReload, Recent
 from toolforge_gateway.observe.health import Health
 from toolforge_gateway.observe.history import History
-from toolforge_gateway.observe.snapshot import Board, Section
+from toolforge_gateway.observe.lag import Lag
+from toolforge_gateway.observe.outlook import Outlook
+from toolforge_gateway.observe.snapshot import Board
+from toolforge_gateway.observe.total import Total
 from toolforge_gateway.observe.traffic import Traffic
 from toolforge_gateway.openapi.live import ApiState
 from toolforge_gateway.pages.answers import Refuse
 from toolforge_gateway.pages.frame import Frame
-from toolforge_gateway.pages.home import SOON, Api, Guest, HomePage, days_left
+from toolforge_gateway.pages.home import Api, Guest, HomePage
 from toolforge_gateway.pages.status import StatusPage, View
 from toolforge_gateway.parts import Parts
+from toolforge_gateway.reload import Outcome
 from toolforge_gateway.tls import validity
 
-_LIST_SOON = 1
-"""Days: revocation lists are short-lived, and made anew every few days."""
+ALONE = "0"
+"""What a process is called that has no others beside it."""
+
+
+class Reloads(Protocol):
+    """What is to be known of reloading; see `Reloader`."""
+
+    last: Outcome | None
+    good: int
+    bad: int
 
 
 class Overview:
@@ -41,7 +53,7 @@ class Overview:
     :param clock: IReactorTime; its `seconds()` are POSIX time.
 
     :ivar observers: to be told of each exchange.
-    :ivar board: where whoever has something to say of the gateway puts up a section.
+    :ivar worker: which of several processes this is.
     """
 
     def __init__(self, clock: IReactorTime):
@@ -52,22 +64,15 @@ class Overview:
         self._now_open: Callable[[], Mapping[str, int]] = dict
         self._draining: Callable[[], bool] = bool
         self._names: dict[str, str] = {}
-        self._certificates: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+        self._expiries: Callable[[], Mapping[str, Expiry]] = dict
+        self._reloads: Reloads | None = None
         self._traffic = Traffic(())
         self._health = Health((), self._began)
-        self._history = History(self._traffic, clock)
+        self._history = History(self._total, clock)
+        self._lag = Lag(clock)
+        self._outlook = Outlook(self.figures, clock)
+        self.worker = ALONE
         self.observers: tuple[IObserver, ...] = (self._traffic, self._health)
-        self.board = Board(clock)
-        for section in (
-            sections.backends(self._states),
-            sections.last_minute(self._history, self._open),
-            sections.last_hour(self._history),
-            sections.routes(self._traffic),
-            sections.refusals(self._traffic),
-            Section("certificates", "Certificates", self._what_runs_out),
-            Section("gateway", "Gateway", self._gateway, frozenset(["state"])),
-        ):
-            self.board.add(section)
 
     def adopt(
         self,
@@ -87,22 +92,87 @@ class Overview:
         self._names = {backend.path: backend.name for backend in configuration.backends}
         self._traffic.adopt(names)
         self._health.adopt(names, self._adopted)
-        self._certificates = _Certificates(configuration, loaded, self._clock)
+        self._expiries = _Expiries(configuration, loaded)
 
     def start(
         self, now_open: Callable[[], Mapping[str, int]], draining: Callable[[], bool]
     ) -> None:
         """Begin to keep the history.
 
-        :param now_open: what is open at the moment, by name.
+        :param now_open: what is open at the moment, by name: `connections`,
+            `requests_under_way`, `streams`, and the limits of the first two as `..._limit`.
         :param draining: whether the service is about to end.
         """
         self._now_open, self._draining = now_open, draining
         self._history.start()
+        self._lag.start()
 
     def stop(self) -> None:
         """Keep no history any more."""
         self._history.stop()
+        self._lag.stop()
+
+    def follow(self, reloads: Reloads) -> None:
+        """Tell what becomes of reloading."""
+        self._reloads = reloads
+
+    def be_one_of_several(self, worker: str, ask: Callable[[], Deferred[Figures]]) -> None:
+        """Be a worker: show from now on what all of them have measured together.
+
+        :param worker: its place among them, a small number; it stays when the process in it is
+            replaced.
+        :param ask: gets the sum of the figures of all, this one's among them.
+        """
+        self.worker = worker
+        self._outlook.show(ask)
+
+    @property
+    def board(self) -> Board:
+        """Where whoever has something to say of the gateway puts up a section."""
+        return self._outlook.board
+
+    def figures(self) -> Figures:
+        """All that this process has measured."""
+        now_open = self._now_open()
+        seconds, recent = self._history.recent()
+        reloads, configuration = self._reloads, self._configuration
+        last = None if reloads is None else reloads.last
+        own: dict[str, dict[tuple[str, ...], float]] = {
+            catalogue.DRAINING.name: {(): int(self._draining())},
+            catalogue.WORKERS.name: {(): 1},
+            catalogue.SERVED.name: {(self.worker,): self._traffic.ended_so_far},
+        }
+        for name, measure in _OPEN.items():
+            if name in now_open:
+                own[measure.name] = {(): now_open[name]}
+        if "connections" in now_open:
+            own[catalogue.WORKER_CONNECTIONS.name] = {(self.worker,): now_open["connections"]}
+        if configuration is not None:
+            own[catalogue.CONFIGURATION.name] = {(configuration.version,): 1}
+            own[catalogue.LOADED_AT.name] = {(): self._adopted}
+        if reloads is not None:
+            own[catalogue.RELOADS.name] = {("good",): reloads.good, ("bad",): reloads.bad}
+        return Figures(
+            {
+                **self._traffic.numbers(),
+                **self._lag.numbers(),
+                **process.numbers(self.worker, self._began),
+                **own,
+            },
+            self._states().states(),
+            self._expiries(),
+            None if last is None else LastReload(last.good, last.version, last.complaints, last.at),
+            "" if configuration is None else str(configuration.file),
+            Recent(recent.requests / seconds if seconds else None, recent),
+            self._history.course(),
+        )
+
+    def all_figures(self) -> Figures | Deferred[Figures]:
+        """What all processes have measured together, for /metrics."""
+        return self._outlook.figures()
+
+    def _total(self) -> Total:
+        return routes.apis(Figures(self._traffic.numbers()))
 
     def pages(self, frame: Frame, text: str, refuse: Refuse) -> Mapping[str, Resource]:
         """The pages for visitors, by their first segment.
@@ -117,18 +187,12 @@ class Overview:
 
     def operators_page(self, frame: Frame, refuse: Refuse) -> Resource:
         """The status for those who are on this machine: everything, whoever asks."""
-        return StatusPage(frame, lambda request: View(self.board.whole(), whole=True), refuse)
+        return operators_page(self._outlook, frame, refuse)
 
-    def _what_runs_out(self) -> Sequence[Mapping[str, Any]]:
-        return self._certificates()  # others from `adopt` on
-
-    def _open(self) -> Mapping[str, int]:
-        return self._now_open()  # another one from `start` on
-
-    def _view(self, request: Any) -> View:
+    def _view(self, request: Any) -> View | Deferred[View]:
         if visitor_of(request).identity.kind is Kind.ADMIN:
-            return View(self.board.whole(), whole=True)
-        return View(self.board.public(), whole=False)
+            return _renewed(self._outlook, lambda: View(self.board.whole(), whole=True))
+        return _renewed(self._outlook, lambda: View(self.board.public(), whole=False))
 
     def _guest(self, request: Any) -> Guest:
         visitor = visitor_of(request)
@@ -167,50 +231,47 @@ class Overview:
                 self._health.answered(self._names[document.path], document.checked_at)
         return self._health
 
-    def _gateway(self) -> Mapping[str, Any]:
-        now = self._clock.seconds()
-        return {
-            "state": "draining" if self._draining() else "running",
-            "version": __version__,
-            "started_at": self._began,
-            "uptime_seconds": now - self._began,
-            "configuration": str(self._configuration.file) if self._configuration else None,
-            "configuration_version": self._configuration.version if self._configuration else None,
-            "configuration_loaded_at": self._adopted,
-        }
+
+def operators_page(outlook: Outlook, frame: Frame, refuse: Refuse) -> Resource:
+    """The status with everything in it, whoever asks.
+
+    :param outlook: of one process, or of all.
+    """
+    return StatusPage(
+        frame,
+        lambda request: _renewed(outlook, lambda: View(outlook.board.whole(), whole=True)),
+        refuse,
+    )
 
 
-class _Certificates:
-    """The section of what runs out."""
+def _renewed(outlook: Outlook, view: Callable[[], View]) -> View | Deferred[View]:
+    waiting = outlook.renew()
+    return view() if waiting is None else waiting.addCallback(lambda _: view())
 
-    def __init__(self, configuration: Configuration, loaded: Parts, clock: IReactorTime):
+
+_OPEN = {
+    "connections": catalogue.CONNECTIONS,
+    "connections_limit": catalogue.CONNECTIONS_LIMIT,
+    "requests_under_way": catalogue.UNDER_WAY,
+    "requests_under_way_limit": catalogue.UNDER_WAY_LIMIT,
+    "streams": catalogue.STREAMS,
+}
+
+
+class _Expiries:
+    """What runs out, of one configuration."""
+
+    def __init__(self, configuration: Configuration, loaded: Parts):
         self._sides = [
             (listener.endpoint, side)
             for listener, side in zip(configuration.listen, loaded.listeners, strict=True)
         ]
         self._upstream = () if loaded.upstream is None else validity.of_upstream(loaded.upstream)
-        self._clock = clock
 
-    def __call__(self) -> Sequence[Mapping[str, Any]]:
+    def __call__(self) -> Mapping[str, Expiry]:
         # Each time anew: revocation lists are replaced while we run.
         found = [each for where, side in self._sides for each in validity.of_listener(where, side)]
-        now = self._clock.seconds()
-        return [_runs_out(each, now) for each in validity.once_each([*found, *self._upstream])]
-
-
-def _runs_out(what: validity.Validity, now: float) -> Mapping[str, Any]:
-    left = None if what.ends is None else days_left(what.ends, now)
-    soon = _LIST_SOON if what.kind == "revocation-list" else SOON
-    if left is None:
-        state = "missing"
-    elif left < 0:
-        state = "expired"
-    else:
-        state = "soon" if left <= soon else "good"
-    return {
-        "name": what.name,
-        "state": state,
-        "days_left": left,
-        "ends_at": what.ends if what.ends is None or math.isfinite(what.ends) else None,
-        "subject": what.subject,
-    }
+        return {
+            each.name: Expiry(each.kind, each.subject, each.ends)
+            for each in validity.once_each([*found, *self._upstream])
+        }

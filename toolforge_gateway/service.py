@@ -334,7 +334,13 @@ class GatewayService(Service):
         process = self.process
         frame = attrs.evolve(process.frame, places=[("/status", "Status")])
         status = process.overview.operators_page(frame, refuse)
-        site = operations_site(lambda: process.leaving, self._reactor, status, frame.assets)
+        site = operations_site(
+            lambda: process.leaving,
+            self._reactor,
+            status,
+            frame.assets,
+            process.overview.all_figures,
+        )
         opened = accepting.get(wanted, _Opened(wanted))
         if opened.front is not None and opened.port is not None:
             opened.front.current = site
@@ -401,6 +407,8 @@ class GatewayService(Service):
         ]
         return {
             "connections": sum(len(server.connections) for server in servers),
+            "connections_limit": self.process.connections.limit,
             "requests_under_way": self.process.running.open,
+            "requests_under_way_limit": self.process.running.limit,
             "streams": sum(server.streams() for server in servers),
         }

@@ -70,6 +70,7 @@ def makeService(options: Options) -> IService:
     except ConfigurationError as error:
         _give_up("\n".join(map(str, error.complaints)))
     control = ControlService(file, configuration, OneProcess(gateway), reactor)
+    gateway.process.overview.follow(control.reloader)
     reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
     reactor.callWhenRunning(_on, signal.SIGHUP, reactor, control.reloader.reload)
     look_for_garbage_seldom()

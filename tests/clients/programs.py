@@ -17,6 +17,9 @@ from twisted.trial.unittest import SkipTest
 
 _SERVERS = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 
+_PACKAGES = {"promtool": "prometheus"}
+"""The Debian packages of programs that are called otherwise."""
+
 
 def program(name: str) -> str:
     """Where a program of the system is.
@@ -25,7 +28,7 @@ def program(name: str) -> str:
     """
     found = shutil.which(name, path=_SERVERS)
     if found is None:
-        raise SkipTest(f"{name} is missing: apt-get install {name}")
+        raise SkipTest(f"{name} is missing: apt-get install {_PACKAGES.get(name, name)}")
     return found
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from toolforge_gateway.model import Exchange
+from toolforge_gateway.observe.figures import Figures
+from toolforge_gateway.observe.routes import apis
+from toolforge_gateway.observe.total import Total
+from toolforge_gateway.observe.traffic import Traffic
 
 
 def over(**said: Any) -> Exchange:
@@ -24,3 +28,8 @@ def over(**said: Any) -> Exchange:
     for name, value in {**usual, **said}.items():
         setattr(exchange, name, value)
     return exchange
+
+
+def total(traffic: Traffic) -> Total:
+    """What has gone through to the APIs."""
+    return apis(Figures(traffic.numbers()))

@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from toolforge_gateway.observe import catalogue
 from toolforge_gateway.observe.catalogue import MEASURES, Kind, Together
-from toolforge_gateway.observe.figures import Expiry, Figures, LastReload, Ledger, sum_of
+from toolforge_gateway.observe.figures import Expiry, Figures, LastReload, Ledger, Recent, sum_of
 from toolforge_gateway.observe.health import BackendState, State
 from toolforge_gateway.observe.spread import BOUNDS, IN_SECONDS, NOTHING, PLACES, Spread, percentile
+from toolforge_gateway.observe.total import Total
 
 NOON = 1_800_000_000.0
 
@@ -50,6 +51,9 @@ def _numbers(name: str) -> st.SearchStrategy[Any]:
     return st.dictionaries(labels, value, max_size=4)
 
 
+_COUNTS = st.integers(0, 2**53)
+_TOTALS = st.builds(Total, _COUNTS, _COUNTS, _COUNTS, _COUNTS, _COUNTS, _SPREADS)
+
 FIGURES = st.builds(
     Figures,
     st.fixed_dictionaries({}, optional={name: _numbers(name) for name in MEASURES}),
@@ -74,6 +78,8 @@ FIGURES = st.builds(
     st.none()
     | st.builds(LastReload, st.booleans(), _TEXTS, st.tuples(_TEXTS) | st.just(()), _TIMES),
     _TEXTS,
+    st.none() | st.builds(Recent, st.none() | st.integers(0, 99), _TOTALS),
+    st.dictionaries(st.integers(0, 9), _TOTALS, max_size=4),
 )
 
 
@@ -122,6 +128,10 @@ class TravelTests(SynchronousTestCase):
             {**good, "health": {"jobs-api": {"state": "unwell"}}},
             {**good, "expiries": {"x": {"ends": "soon"}}},
             {**good, "last_reload": {"good": True}},
+            {**good, "recent": [1]},
+            {**good, "recent": [1, [1, 2, 3]]},
+            {**good, "course": [[5]]},
+            {**good, "course": [[5, [0, 0, 0, 0, "x", [0.0]]]]},
         ):
             self.assertRaises(ValueError, Figures.from_json, bad)
         packed = Figures().pack()
@@ -149,9 +159,11 @@ class SumTests(SynchronousTestCase):
     @given(FIGURES, FIGURES, FIGURES)
     def test_order(self, one: Figures, two: Figures, three: Figures) -> None:
         """In whatever order numbers are added, the sum is the same."""
-        expected = sum_of([one, two, three]).numbers
-        self.assertEqual(three.plus(one).plus(two).numbers, expected)
-        self.assertEqual(sum_of([two.plus(three), one]).numbers, expected)
+        whole = sum_of([one, two, three])
+        for other in (three.plus(one).plus(two), sum_of([two.plus(three), one])):
+            self.assertEqual(other.numbers, whole.numbers)
+            self.assertEqual(other.course, whole.course)
+            self.assertEqual(other.recent, whole.recent)
 
     def test_rules(self) -> None:
         """Each measure is added up as its row says."""
@@ -307,7 +319,7 @@ class CatalogueTests(SynchronousTestCase):
     def test_names(self) -> None:
         """Names are as Prometheus wants them: base units, `_total` for counters and them alone."""
         for name, measure in MEASURES.items():
-            self.assertRegex(name, r"\Atoolforge_gateway_[a-z_]+\Z")
+            self.assertRegex(name, r"\A(toolforge_gateway|process)_[a-z_]+\Z")
             self.assertEqual(name.endswith("_total"), measure.kind is Kind.COUNTER, name)
             if measure.kind is Kind.HISTOGRAM:
                 self.assertTrue(name.endswith("_seconds"), name)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.observe.exchanges import over
-from toolforge_gateway.observe import sections
+from tests.observe.exchanges import over, total
+from toolforge_gateway.observe import catalogue
+from toolforge_gateway.observe.figures import Expiry, Figures, LastReload, Recent
 from toolforge_gateway.observe.health import Health
 from toolforge_gateway.observe.history import History
-from toolforge_gateway.observe.sections import MOST_REFUSALS
+from toolforge_gateway.observe.sections import MOST_REFUSALS, sections
 from toolforge_gateway.observe.traffic import OWN_PAGES, UNROUTED, Traffic
 
 NOON = 1_800_000_000.0
+DAY = 86400.0
 
 
 class SectionTests(SynchronousTestCase):
@@ -25,22 +28,26 @@ class SectionTests(SynchronousTestCase):
         names = ["jobs-api", "builds-api"]
         self.traffic = Traffic(names)
         self.health = Health(names, NOON)
-        self.history = History(self.traffic, self.clock)
+        self.history = History(lambda: total(self.traffic), self.clock)
         self.history.start()
         self.addCleanup(self.history.stop)
+        self.more: dict[str, Any] = {}
+
+    def figures(self) -> Figures:
+        """As a process tells them, with what the test adds."""
+        seconds, recent = self.history.recent()
+        rate = recent.requests / seconds if seconds else None
+        more = {**self.more, "numbers": {**self.traffic.numbers(), **self.more.get("numbers", {})}}
+        return Figures(
+            health=self.health.states(),
+            recent=Recent(rate, recent),
+            course=self.history.course(),
+            **more,
+        )
 
     def all(self) -> dict[str, Any]:
         """What each section says, by name."""
-        return {
-            each.name: each.read()
-            for each in (
-                sections.backends(lambda: self.health),
-                sections.last_minute(self.history, lambda: {"connections": 7}),
-                sections.last_hour(self.history),
-                sections.routes(self.traffic),
-                sections.refusals(self.traffic),
-            )
-        }
+        return {each.name: each.read() for each in sections(self.figures, self.clock.seconds)}
 
     def test_at_the_start(self) -> None:
         """Before the first request nothing is known, and each backend is there."""
@@ -49,7 +56,6 @@ class SectionTests(SynchronousTestCase):
         self.assertEqual([row["name"] for row in said["routes"]], ["jobs-api", "builds-api"])
         self.assertIsNone(said["last_minute"]["requests_per_second"])
         self.assertIsNone(said["last_minute"]["error_share"])
-        self.assertEqual(said["last_minute"]["connections"], 7)
         self.assertEqual(said["last_hour"]["requests_by_minute"], [])
         self.assertEqual(said["refusals"], [])
 
@@ -81,17 +87,86 @@ class SectionTests(SynchronousTestCase):
             sorted((row["requests"] for row in rows), reverse=True),
         )
 
-    def test_public(self) -> None:
-        """Of all these everyone may see the backends' names and states alone."""
-        said = {
-            each.name: each.public
-            for each in (
-                sections.backends(lambda: self.health),
-                sections.last_minute(self.history, dict),
-                sections.last_hour(self.history),
-                sections.routes(self.traffic),
-                sections.refusals(self.traffic),
-            )
+    def test_open(self) -> None:
+        """What is open now is there where somebody has told it."""
+        self.more["numbers"] = {
+            catalogue.CONNECTIONS.name: {(): 7},
+            catalogue.UPSTREAM_CONNECTIONS.name: {("jobs-api", "idle"): 3},
         }
+        said = self.all()
+        self.assertEqual(said["last_minute"]["connections"], 7)
+        self.assertIsNone(said["last_minute"]["streams"])
+        self.assertEqual([row["connections_idle"] for row in said["backends"]], [3, None])
+
+    def test_expiries(self) -> None:
+        """What ends soon, has ended, is missing or was refused says so; a list is not soon to end
+        before its last day; what never ends is good."""
+        self.more["expiries"] = {
+            "a": Expiry("server", "CN=a", NOON + 31 * DAY),
+            "b": Expiry("server", "CN=b", NOON + 30 * DAY),
+            "c": Expiry("server", "CN=c", NOON - 1),
+            "d": Expiry("revocation-list", "CN=d", NOON + 2 * DAY),
+            "e": Expiry("revocation-list", "CN=e", NOON + 1.5 * DAY),
+            "f": Expiry("revocation-list", "CN=f", None),
+            "g": Expiry("client-ca", "CN=g", math.inf),
+            "h": Expiry("server", "CN=h", NOON + 90 * DAY, "the key is another's"),
+            "i": Expiry("server", "CN=i", NOON - 1, "the key is another's"),
+        }
+        rows = {row["name"]: row for row in self.all()["certificates"]}
+        self.assertEqual(
+            [row["state"] for row in rows.values()],
+            ["good", "soon", "expired", "good", "soon", "missing", "good", "refused", "expired"],
+        )
+        self.assertEqual(
+            [row["days_left"] for row in rows.values()], [31, 30, -1, 2, 1, None, None, 90, -1]
+        )
+        self.assertEqual(rows["h"]["trouble"], "the key is another's")
+
+    def test_reload(self) -> None:
+        """A refused configuration is told with all its complaints."""
+        self.assertEqual(self.all()["reload"]["state"], "unknown")
+        self.more["last_reload"] = LastReload(False, "abc", ("a.yaml:1: x", "a.yaml:2: y"), NOON)
+        self.more["numbers"] = {catalogue.RELOADS.name: {("bad",): 2}}
+        self.assertEqual(
+            self.all()["reload"],
+            {
+                "state": "refused",
+                "last_at": NOON,
+                "version": "abc",
+                "complaints": "a.yaml:1: x\na.yaml:2: y",
+                "reloads_good": 0,
+                "reloads_bad": 2,
+            },
+        )
+
+    def test_gateway(self) -> None:
+        """Several processes are told as one: since the first, draining as long as one is, and in
+        as many versions as there are."""
+        self.more["configuration"] = "/etc/x.yaml"
+        self.more["numbers"] = {
+            catalogue.STARTED_AT.name: {("0",): NOON - 60, ("1",): NOON - 30},
+            catalogue.CONFIGURATION.name: {("abc",): 1, ("def",): 1},
+            catalogue.DRAINING.name: {(): 1},
+            catalogue.SERVED.name: {("0",): 5},
+        }
+        said = self.all()
+        gateway = said["gateway"]
+        self.assertEqual(gateway["state"], "draining")
+        self.assertEqual(gateway["uptime_seconds"], 60)
+        self.assertEqual(gateway["configuration_version"], "abc, def")
+        self.assertEqual(
+            [(row["name"], row["uptime_seconds"], row["requests"]) for row in said["processes"]],
+            [("0", 60, 5), ("1", 30, None)],
+        )
+
+    def test_nobody(self) -> None:
+        """Of figures that say nothing every section can be read."""
+        for section in sections(Figures, self.clock.seconds):
+            section.read()
+
+    def test_public(self) -> None:
+        """Of all these everyone may see the backends' names and states, and ours, alone."""
+        said = {each.name: each.public for each in sections(self.figures, self.clock.seconds)}
         self.assertEqual(said.pop("backends"), {"name", "state"})
+        self.assertEqual(said.pop("gateway"), {"state"})
         self.assertEqual(set(said.values()), {frozenset()})

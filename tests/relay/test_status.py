@@ -71,6 +71,8 @@ class VisitorTests(StatusCase):
                 "routes",
                 "refusals",
                 "certificates",
+                "processes",
+                "reload",
             },
         )
         file = (self.folder / "gateway.yaml").read_bytes()
@@ -305,7 +307,7 @@ class HostileTests(StatusCase):
             client.send(GET.replace(b"GET", b"BREW%d" % number))
         await client.until(lambda: client.received.count(b"\r\n\r\n") >= 50)
         traffic = self.service.process.overview.observers[0]
-        await eventually(lambda: traffic.total().requests == 50)
+        await eventually(lambda: traffic.ended_so_far == 50)
         self.assertEqual({label.method for label, _ in traffic.counts()}, {"other"})
 
 

@@ -1,4 +1,4 @@
-"""The operations port: plain HTTP, read-only, for probes of this machine."""
+"""The operations port: plain HTTP, read-only, for probes, for Prometheus, and for operators."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from toolforge_gateway.edge.metrics import Metrics
 from toolforge_gateway.edge.tree import Below, NotFound, refuse
 from toolforge_gateway.errors import Refusal
 
@@ -122,15 +123,21 @@ class _ClosedAtOnce(WrappingFactory):
 
 
 def operations_site(
-    draining: Callable[[], bool], clock: Any, status: Resource, assets: Resource
+    draining: Callable[[], bool],
+    clock: Any,
+    status: Resource,
+    assets: Resource,
+    figures: Callable[[], Any],
 ) -> IProtocolFactory:
-    """`/healthz` (the process lives) and `/readyz` (it takes requests), for whoever asks, and
-    `/status` for those on this machine.
+    """`/healthz` (the process lives), `/readyz` (it takes requests) and `/metrics`, for whoever
+    asks, and `/status` for those on this machine.
 
     :param status: the page, with everything.
     :param assets: the files of pages, which name them below `/docs/assets`.
+    :param figures: what `/metrics` tells: a `Figures`, or a Deferred of one.
     """
     root = Below(NotFound())
+    root.putChild(b"metrics", Metrics(figures))
     root.putChild(b"status", OnThisMachine(status))
     docs = Below(NotFound())
     docs.putChild(b"assets", assets)

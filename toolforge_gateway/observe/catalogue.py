@@ -5,6 +5,8 @@ of several processes become one.  Whoever measures something new adds a row here
 into the `Figures` of its process, and explains it in `docs/operations.md`; the sum over workers,
 the way between processes and /metrics know of it by this row alone.
 
+Some measures are not told by any process but worked out of what all of them tell: `derived`.
+
 Names are those of Prometheus: base units, `_total` for what only grows.  No label may have values
 that a client can invent.
 """
@@ -107,6 +109,16 @@ UNDER_WAY_LIMIT = _gauge("requests_under_way_limit", "How many requests may be u
 STREAMS = _gauge("streams", "Requests that have been under way for more than ten seconds.")
 DRAINING = _gauge("draining", "Processes that end, and take no new requests.")
 
+BACKEND_FAILING = _gauge(
+    "backend_failing",
+    "1 while a backend does not answer: the last requests for it failed by its fault.",
+    "backend",
+)
+BACKEND_ANSWERED_AT = _gauge(
+    "backend_last_answer_timestamp_seconds",
+    "When a backend last gave an answer, whatever its status.",
+    "backend",
+)
 UPSTREAM_CONNECTIONS = _gauge(
     "upstream_connections",
     "Connections to backends: idle ones are kept for the next request, busy ones serve one or are"
@@ -125,12 +137,10 @@ RELOAD_GOOD = _gauge(
     "configuration_last_reload_successful",
     "1 when what was loaded last is what runs; 0 when it was refused, and the state before it goes"
     " on.",
-    together=Together.LEAST,
 )
 RELOAD_AT = _gauge(
     "configuration_last_reload_timestamp_seconds",
     "When the configuration was last tried to be loaded, well or not.",
-    together=Together.GREATEST,
 )
 LOADED_AT = _gauge(
     "configuration_loaded_timestamp_seconds",
@@ -144,26 +154,73 @@ CONFIGURATION = _gauge(
     "version",
 )
 
+EXPIRY = _gauge(
+    "certificate_expiry_timestamp_seconds",
+    "When a certificate (to the first end in its chain), a CA or a revocation list runs out; 0"
+    " where a list is missing.",
+    "name",
+    "kind",
+)
+EXPIRY_TROUBLE = _gauge(
+    "certificate_refused",
+    "1 while the file holds something newer that is not good, and what was there before goes on.",
+    "name",
+    "kind",
+)
+
 LAG = _spread("reactor_lag", "How late a timer was, looked at four times a second.")
 
-CPU = _counter("worker_cpu_seconds", "Processor time of each process.", "worker")
-SERVED = _counter("worker_requests", "Requests that each process has served.", "worker")
-WORKER_CONNECTIONS = _gauge("worker_connections", "Connections of clients by process.", "worker")
-MEMORY = _gauge("worker_resident_memory_bytes", "Memory of each process.", "worker")
-DESCRIPTORS = _gauge("worker_open_fds", "File descriptors that each process has open.", "worker")
-DESCRIPTORS_LIMIT = _gauge("worker_max_fds", "How many each process may have open.", "worker")
-STARTED_AT = _gauge(
-    "worker_start_time_seconds",
-    "When each process began to serve.",
-    "worker",
-    together=Together.GREATEST,
-)
+WORKERS = _gauge("workers", "Processes that serve.")
 WORKERS_WANTED = _gauge("workers_wanted", "Processes that are to serve, by the configuration.")
 WORKER_DEATHS = _counter("worker_deaths", "Processes that ended without being asked to.")
 GENERATION = _gauge(
     "generation",
     "How often all processes have been replaced by new ones, plus one.",
     together=Together.GREATEST,
+)
+CPU = _counter("worker_cpu_seconds", "Processor time of each process.", "worker")
+SERVED = _counter("worker_requests", "Requests that each process has served.", "worker")
+WORKER_CONNECTIONS = _gauge("worker_connections", "Connections of clients by process.", "worker")
+MEMORY = _gauge("worker_resident_memory_bytes", "Memory of each process.", "worker")
+DESCRIPTORS = _gauge("worker_open_fds", "File descriptors that each process has open.", "worker")
+DESCRIPTORS_LIMIT = _gauge(
+    "worker_max_fds",
+    "File descriptors that each process may have open.",
+    "worker",
+    together=Together.LEAST,
+)
+STARTED_AT = _gauge(
+    "worker_start_time_seconds",
+    "When each process began.",
+    "worker",
+    together=Together.GREATEST,
+)
+
+BUILD = _gauge(
+    "build_info",
+    "Processes by what they are made of.",
+    "version",
+    "python",
+    "twisted",
+    "pyopenssl",
+    "openssl",
+)
+
+# By the names that every Prometheus client library gives them; over all processes.
+PROCESS_CPU = Measure(
+    "process_cpu_seconds_total", Kind.COUNTER, "Processor time, user and system, of all processes."
+)
+PROCESS_MEMORY = Measure(
+    "process_resident_memory_bytes", Kind.GAUGE, "Resident memory of all processes."
+)
+PROCESS_DESCRIPTORS = Measure(
+    "process_open_fds", Kind.GAUGE, "File descriptors that all processes have open."
+)
+PROCESS_DESCRIPTORS_LIMIT = Measure(
+    "process_max_fds", Kind.GAUGE, "File descriptors that all processes may have open together."
+)
+PROCESS_STARTED_AT = Measure(
+    "process_start_time_seconds", Kind.GAUGE, "When the first of the processes began."
 )
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(

@@ -21,7 +21,9 @@ import attrs
 
 from toolforge_gateway.observe.catalogue import MEASURES, Kind, Measure, Together
 from toolforge_gateway.observe.health import BackendState, State
+from toolforge_gateway.observe.history import added
 from toolforge_gateway.observe.spread import Spread
+from toolforge_gateway.observe.total import Total
 
 Labels = tuple[str, ...]
 """A value for each of the measure's labels, in their order."""
@@ -58,6 +60,20 @@ class LastReload:
 
 
 @attrs.frozen
+class Recent:
+    """The last minute, up to now."""
+
+    per_second: float | None
+    """Requests; None when nobody has looked long enough."""
+    total: Total = Total()
+
+    def plus(self, other: Recent) -> Recent:
+        """Both together."""
+        rates = [each.per_second for each in (self, other) if each.per_second is not None]
+        return Recent(sum(rates) if rates else None, self.total.plus(other.total))
+
+
+@attrs.frozen
 class Figures:
     """What one process, or several together, have measured up to a moment."""
 
@@ -69,16 +85,27 @@ class Figures:
     last_reload: LastReload | None = None
     configuration: str = ""
     """The file's path."""
+    recent: Recent | None = None
+    course: Mapping[int, Total] = attrs.field(factory=dict)
+    """What went through in each minute of the last hour, see `history.minutes`."""
 
     def of(self, measure: Measure) -> Mapping[Labels, Number]:
         """The numbers of one measure; nothing where there are none."""
         return self.numbers.get(measure.name, {})
 
+    def plain(self, measure: Measure) -> Mapping[Labels, int | float]:
+        """The numbers of one measure that is no histogram."""
+        assert measure.kind is not Kind.HISTOGRAM, measure.name
+        return self.of(measure)  # type: ignore[return-value]
+
+    def spreads(self, measure: Measure) -> Mapping[Labels, Spread]:
+        """The numbers of one measure that is a histogram."""
+        assert measure.kind is Kind.HISTOGRAM, measure.name
+        return self.of(measure)  # type: ignore[return-value]
+
     def number(self, measure: Measure, *labels: str) -> int | float | None:
         """One number; None when it is not there."""
-        found = self.of(measure).get(labels)
-        assert not isinstance(found, Spread), measure.name
-        return found
+        return self.plain(measure).get(labels)
 
     def plus(self, other: Figures) -> Figures:
         """Both together, by each measure's rule."""
@@ -91,7 +118,8 @@ class Figures:
                 name: numbers
                 for name, numbers in self.numbers.items()
                 if MEASURES[name].kind is not Kind.GAUGE
-            }
+            },
+            course=self.course,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -114,6 +142,10 @@ class Figures:
             },
             "last_reload": None if self.last_reload is None else attrs.asdict(self.last_reload),
             "configuration": self.configuration,
+            "recent": None
+            if self.recent is None
+            else [self.recent.per_second, self.recent.total.to_json()],
+            "course": [[number, total.to_json()] for number, total in self.course.items()],
         }
 
     @classmethod
@@ -127,6 +159,7 @@ class Figures:
             reload = said["last_reload"]
             if reload is not None:
                 reload = LastReload(**{**reload, "complaints": tuple(reload["complaints"])})
+            recent = said["recent"]
             return cls(
                 {
                     name: MappingProxyType(dict(_number(MEASURES[name], row) for row in rows))
@@ -143,6 +176,10 @@ class Figures:
                 },
                 reload,
                 str(said["configuration"]),
+                None
+                if recent is None
+                else Recent(_number_of(recent[0]), Total.from_json(recent[1])),
+                {int(number): Total.from_json(total) for number, total in said["course"]},
             )
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError(f"these are no figures: {error!r}") from None
@@ -179,7 +216,9 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
     expiries: dict[str, Expiry] = {}
     reloads: list[LastReload] = []
     configuration = ""
-    for figures in all_figures:
+    recent: Recent | None = None
+    parts = list(all_figures)
+    for figures in parts:
         for name, more in figures.numbers.items():
             add, sums = _ADD[MEASURES[name].together], numbers.setdefault(name, {})
             for labels, number in more.items():
@@ -191,8 +230,11 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
         if figures.last_reload is not None:
             reloads.append(figures.last_reload)
         configuration = configuration or figures.configuration
+        if figures.recent is not None:
+            recent = figures.recent if recent is None else recent.plus(figures.recent)
     last = max(reloads, key=lambda each: each.at, default=None)
-    return Figures(numbers, health, expiries, last, configuration)
+    course = added(each.course for each in parts)
+    return Figures(numbers, health, expiries, last, configuration, recent, course)
 
 
 class Ledger:

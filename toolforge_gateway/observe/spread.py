@@ -4,17 +4,27 @@ added up and subtracted without loss.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
 
-PER_DECADE = 16
-"""Bounds in a factor of ten: each is 15 % above the one before."""
-BOUNDS = tuple(round(10 ** (step / PER_DECADE)) for step in range(20, 8 * PER_DECADE + 8))
-"""Upper bounds, in microseconds: from 18 µs to five minutes.  What takes longer is counted beyond
-the last one."""
+_STEPS = (
+    *(100, 112, 125, 140, 160, 180, 200, 224, 250, 280),
+    *(315, 355, 400, 450, 500, 560, 630, 710, 800, 900),
+)
+"""Hundredths: a factor of ten in twenty steps, by the preferred numbers of ISO 3 (R20).  Round
+numbers are among them, and each is at most 15 % above the one before."""
+BOUNDS = tuple(
+    round(step * 10**decade / 100)
+    for decade in range(1, 9)
+    for step in _STEPS
+    if 25 <= step * 10**decade / 100 <= 315_000_000
+)
+"""Upper bounds, in microseconds: from 25 µs to a little over five minutes.  What takes longer is
+counted beyond the last one."""
 IN_SECONDS = tuple(bound / 1_000_000 for bound in BOUNDS)
+_PLACE_OF = {bound: place for place, bound in enumerate(BOUNDS)}
 PLACES = len(BOUNDS) + 1
 """Numbers in a list of counts: one within each bound and not within the one before, and the last
 for what is beyond all of them."""
@@ -33,6 +43,24 @@ class Spread:
         return Spread(
             tuple(map(int.__add__, self.counts, other.counts)), self.seconds + other.seconds
         )
+
+    def since(self, before: Spread) -> Spread:
+        """Those that came after an earlier moment."""
+        return Spread(
+            tuple(map(int.__sub__, self.counts, before.counts)), self.seconds - before.seconds
+        )
+
+    def within(self, bounds: Iterable[int]) -> Iterator[int]:
+        """How many there were within each of some bounds, all those within the smaller ones too.
+
+        :param bounds: rising, each one of `BOUNDS`.
+        """
+        counted = place = 0
+        for bound in bounds:
+            end = _PLACE_OF[bound] + 1
+            counted += sum(self.counts[place:end])
+            place = end
+            yield counted
 
     def to_json(self) -> list[float]:
         """The seconds, and then place and count in turns where there are any."""

@@ -113,6 +113,17 @@ def send(request: Any, what: Content, caching: str, negotiated: bool = False) ->
     return body
 
 
+def finish(request: Any, body: bytes) -> None:
+    """End an answer that had to wait.
+
+    :param body: what `send`, or a refusal, gave.
+    """
+    if request.method != b"HEAD":  # That has the length of what is not sent.
+        request.setHeader(b"content-length", b"%d" % len(body))
+    request.write(body)
+    request.finish()
+
+
 def refuse_to_change(request: Any, refuse: Refuse) -> Any:
     """Answer a method that a page does not have (RFC 9110 section 15.5.6)."""
     request.setHeader(b"allow", b"GET, HEAD")

@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 from twisted.web.template import Tag, tags
 
 from toolforge_gateway.pages.answers import (
@@ -21,6 +24,7 @@ from toolforge_gateway.pages.answers import (
     Nothing,
     Refuse,
     content,
+    finish,
     refuse_to_change,
     send,
 )
@@ -86,11 +90,12 @@ class View:
 class StatusPage(Resource):
     """Shows a snapshot: as JSON, or to who prefers it as a page.
 
-    :param view: what the sender of a request may see, or the answer that it gets instead.
+    :param view: what the sender of a request may see; a Deferred of it where others have to be
+        asked, which does not fail.
     :param refuse: answers a request with a refusal; gives what `render` may.
     """
 
-    def __init__(self, frame: Frame, view: Callable[[Any], View], refuse: Refuse):
+    def __init__(self, frame: Frame, view: Callable[[Any], View | Deferred[View]], refuse: Refuse):
         super().__init__()
         self._frame = frame
         self._view = view
@@ -108,6 +113,22 @@ class StatusPage(Resource):
         if request.method not in (b"GET", b"HEAD"):
             return refuse_to_change(request, self._refuse)
         view = self._view(request)
+        if isinstance(view, Deferred):
+            self._show_later(request, view)
+            return NOT_DONE_YET
+        return self._show(request, view)
+
+    def _show_later(self, request: Any, view: Deferred[View]) -> None:
+        left: list[Failure] = []
+        request.notifyFinish().addErrback(left.append)
+
+        def show(found: View) -> None:
+            if not left:
+                finish(request, self._show(request, found))
+
+        view.addCallback(show).addErrback(request.processingFailed)
+
+    def _show(self, request: Any, view: View) -> bytes:
         form = preferred(request.getHeader(b"accept"), (JSON, HTML))
         shown, what = self._latest.get((view.whole, form), (None, None))
         if what is None or shown is not view.snapshot:

@@ -41,6 +41,7 @@ TONES = {
     "failing": "bad",
     "expired": "bad",
     "missing": "bad",
+    "refused": "bad",
 }
 """The class of a state's badge; a state that is not here has none."""
 
