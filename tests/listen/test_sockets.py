@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from twisted.internet import endpoints, reactor
 from twisted.internet.defer import maybeDeferred, succeed
@@ -44,8 +45,10 @@ class SocketTests(CoroutineCase):
     def setUp(self) -> None:
         self.sockets = Sockets(reactor)
         self.addCleanup(self.sockets.close_all)
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir(parents=True)
+        # The name of a Unix socket is short (unix(7): 108 bytes), and a test's folder may be deep.
+        short = TemporaryDirectory()
+        self.addCleanup(short.cleanup)
+        self.folder = Path(short.name)
 
     async def word(self, endpoint) -> bytes:
         end = await endpoint.connect(Factory.forProtocol(End))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import yaml
 from twisted.internet import reactor
 from twisted.internet.task import Clock, deferLater
@@ -20,6 +23,10 @@ class Reloading(Stage):
     def setUp(self) -> None:
         super().setUp()
         self.file = self.folder / "gateway.yaml"
+        # The name of a Unix socket is short (unix(7): 108 bytes), and a test's folder may be deep.
+        short = TemporaryDirectory()
+        self.addCleanup(short.cleanup)
+        self.short = Path(short.name)
         version = self.service.prepared.configuration.version
         self.reloader = Reloader(self.file, self.service, version, reactor)
 
@@ -163,18 +170,16 @@ class ReloadTests(Reloading):
         """Listeners come and go; connections of one that is gone end after their request, and
         the others notice nothing."""
         document = self.document()
-        document["listen"].append(
-            {**document["listen"][0], "endpoint": f"unix:{self.folder.absolute()}/s"[:100]}
-        )
+        document["listen"].append({**document["listen"][0], "endpoint": f"unix:{self.short}/s"})
         client = await self.client()
         client.send(GET)
         await client.until(b"\r\n\r\nok")
         client.take()
         await self.changed(document)
-        self.assertTrue((self.folder / "s").is_socket())
+        self.assertTrue((self.short / "s").is_socket())
         document["listen"][1]["endpoint"] = "tcp:0:interface=127.0.0.2"
         await self.changed(document)
-        self.assertFalse((self.folder / "s").exists())
+        self.assertFalse((self.short / "s").exists())
         other = self.service.addresses()[1]
         self.assertEqual(other.host, "127.0.0.2")
         document["listen"].pop(0)
@@ -188,7 +193,7 @@ class ReloadTests(Reloading):
         that configuration counts, and what was opened for it is closed."""
         document = self.document()
         taken = f"tcp:{self.backend.number}:interface=127.0.0.1"
-        free = f"unix:{self.folder.absolute()}/free"[:100]
+        free = f"unix:{self.short}/free"
         document["listen"] += [
             {**document["listen"][0], "endpoint": endpoint} for endpoint in (free, taken)
         ]
@@ -196,7 +201,7 @@ class ReloadTests(Reloading):
         (complaint,) = outcome.complaints
         self.assertIn("listen[2]", complaint)
         self.assertIn("Address already in use", complaint)
-        self.assertFalse((self.folder / "free").exists())
+        self.assertFalse((self.short / "free").exists())
         document["listen"].pop()
         await self.changed(document)
 
@@ -255,13 +260,13 @@ class ReloadTests(Reloading):
     async def test_abandoned(self) -> None:
         """A change that is not put in force leaves nothing behind."""
         document = self.document()
-        free = f"unix:{self.folder.absolute()}/free"[:100]
+        free = f"unix:{self.short}/free"
         document["listen"].append({**document["listen"][0], "endpoint": free})
         self.file.write_text(yaml.safe_dump(document))
         change = self.service.prepare(config.load(self.file))
-        self.assertTrue((self.folder / "free").is_socket())
+        self.assertTrue((self.short / "free").is_socket())
         change.abandon()
-        self.assertFalse((self.folder / "free").exists())
+        self.assertFalse((self.short / "free").exists())
         await self.ask(GET)
 
     async def test_many(self) -> None:
