@@ -52,7 +52,8 @@ def _apt(apt: str, words: list[str], quiet: bool = False) -> bool:
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         done = subprocess.run(
-            [apt, "--quiet=2", *words],
+            # Another one may be at it just now.
+            [apt, "--quiet=2", "-o", f"DPkg::Lock::Timeout={_TIMEOUT // 2}", *words],
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
