@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from twisted.internet import endpoints, reactor
@@ -86,6 +87,16 @@ class SocketTests(CoroutineCase):
         self.assertEqual(list(self.folder.iterdir()), [])
         self.sockets.open(place)
         self.assertTrue((self.folder / "s").is_socket())
+
+    def test_folder_is_gone(self) -> None:
+        """A place whose folder has been removed can be closed all the same."""
+        folder = self.folder / "short-lived"
+        folder.mkdir()
+        place = Place(f"unix:{folder}/s")
+        self.sockets.open(place)
+        rmtree(folder)
+        self.sockets.close(place)
+        self.assertNotIn(place, self.sockets)
 
     async def test_shared(self) -> None:
         """What another process has opened is accepted on like one's own, and stays open there."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,13 @@ class _Recorder:
             opened.close()
             if os.getpid() != owner:
                 return
-            try:
-                if path.stat().st_ino == inode:  # else it is somebody else's by now
+            # The folder may have been removed meanwhile, or the socket be somebody else's by now.
+            with suppress(OSError):
+                if path.stat().st_ino == inode:
                     path.unlink()
-            except OSError:
-                pass
             if lock is not None:
-                lock.unlock()
+                with suppress(OSError, ValueError):
+                    lock.unlock()
 
         self.opened = Opened(opened, close)
 
