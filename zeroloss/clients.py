@@ -170,7 +170,7 @@ async def new(client: Client) -> None:
 async def upload(client: Client) -> None:
     """POST of a body that takes a while to be sent, and comes back."""
     rng = client.rng
-    data = rng.randbytes(rng.choice([30_000, 200_000, 1_500_000]))
+    data = rng.randbytes(rng.choice([30_000, 200_000, 1_000_000]))
     parts = wire.cut_up(data, rng, max(9000, len(data) // 10))
     request = Request(
         method="POST",
@@ -190,7 +190,7 @@ async def upload(client: Client) -> None:
 async def download(client: Client) -> None:
     """GET of a large body, some of them taken slowly."""
     rng = client.rng
-    size, seed = rng.choice([20_000, 400_000, 3_000_000]), rng.randrange(1 << 30)
+    size, seed = rng.choice([20_000, 400_000, 2_000_000]), rng.randrange(1 << 30)
     pieces = size / 16_384
     request = Request(
         method="GET",

@@ -19,7 +19,6 @@ from zeroloss.backend import Backend, Witness
 from zeroloss.judge import Ledger
 from zeroloss.line import Target
 from zeroloss.load import Load, caller
-from zeroloss.play import Plan, complaints, play
 
 OTHERS = """\
 parts for a gateway that runs elsewhere (each has --help):
@@ -56,6 +55,9 @@ def _run(argv: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, help="keep all files in this folder, an empty one")
     parser.add_argument("--report", type=Path, help="write a report to this file (JSON)")
     options = parser.parse_args(argv)
+    # Here, since the other parts are to work without the gateway's own libraries.
+    from zeroloss.play import Plan, complaints, play
+
     seed = options.seed if options.seed is not None else random.randrange(1 << 32)
     plan = Plan(
         options.workers or None,

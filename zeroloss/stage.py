@@ -16,7 +16,7 @@ from zeroloss.backend import Backend, Witness
 from zeroloss.line import Target
 from zeroloss.load import caller
 
-DRAIN = 10
+DRAIN = 20
 """Seconds of `timeouts.drain`; streams are shorter."""
 NAMES = ["localhost", "127.0.0.1"]
 
