@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from bootstrap import debian
+from bootstrap import chart, debian, image
 from bootstrap.environment import (
     BENCH,
     BROWSER,
@@ -22,6 +25,7 @@ from bootstrap.environment import (
     Environment,
     SetupFailed,
 )
+from bootstrap.trial import counted
 
 HELP = """\
 ./run demo             a gateway with sample backends, and curl lines to try on it
@@ -33,6 +37,8 @@ HELP = """\
 ./run soak [ARG ...]   ten minutes of good, slow, broken and hostile clients; `--minutes 1`
 ./run zeroloss [ARG .] requests lost by reloads, rotations and restarts under load; `--help`
 ./run lint             style and types
+./run chart [NAME ...] the Helm chart, rendered and judged, and the container image, where it can be
+                       built; `--no-image`, `--pull` for the real base image
 ./run tox [ARG ...]    tests with Debian 12's and with the newest libraries, and the built wheel
 ./run help             this text
 
@@ -187,6 +193,32 @@ def _debian12() -> dict[str, str]:
     return {"TOOLFORGE_DEBIAN12_BIN": str(ROOT / ".tox" / "debian12" / "bin")}
 
 
+def _chart(words: list[str]) -> int:
+    # Not a part of `./run test`: helm and its judges are a quarter of a gigabyte.
+    options = {word for word in words if word in ("--no-image", "--pull")}
+    words = [word for word in words if word not in options]
+    GATEWAY.ensure()
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ["TOOLFORGE_CHART_BIN"] = str(chart.ensure())
+    with tempfile.TemporaryDirectory(prefix="run-image-") as folder:
+        made = None
+        if "--no-image" not in options:
+            print("run: building the image", file=sys.stderr, flush=True)
+            made = image.build(Path(folder), "--pull" in options)
+            if made.built:
+                environ["TOOLFORGE_IMAGE"] = json.dumps([*made.buildah, image.TAG])
+        named = any(not word.startswith("-") for word in words)
+        command = [str(GATEWAY.program("trial")), *words, *([] if named else ["tests.chart"])]
+        good, wrong = counted(command, environ)
+    if made is None:
+        print("image: not asked for")
+    else:
+        print(f"image: {made.said}")
+        good, wrong = good + made.built, wrong + (made.broken)
+    print(f"{good} passed, {wrong} failed")
+    return 1 if wrong or not good else 0
+
+
 def _lint(_: list[str]) -> int:
     TOOLS.ensure()
     ruff = str(TOOLS.program("ruff"))
@@ -228,6 +260,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "zeroloss": _zeroloss,
     "test": _test,
     "lint": _lint,
+    "chart": _chart,
     "tox": _tox,
     "help": _help,
     "--help": _help,

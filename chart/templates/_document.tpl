@@ -110,7 +110,7 @@ templates of Helm hand on anything but text.
       "cluster_domain" (include "gateway.clusterDomain" .)
       "backends" (include "gateway.backends" . | fromYamlArray)
       "authenticators" (include "gateway.authenticators" . | fromYamlArray)
-      "timeouts" (dict "drain" 30)
+      "timeouts" (dict "lame_duck" 25 "drain" 30)
       "limits" (dict "connections" 4000)
       "access_log" (dict "file" "-") -}}
 {{- with ($app.openapi_docs | default dict).external_servers -}}

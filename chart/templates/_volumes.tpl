@@ -1,8 +1,9 @@
-{{/* A volume of one authority's certificate, whatever it is called where it comes from. */}}
+{{/* A volume of one authority's certificate, whatever it is called where it comes from; by
+     default of the cluster itself, which is in every namespace. */}}
 {{- define "gateway.authority" -}}
 {{- $items := list (dict "key" (.key | default "ca.crt") "path" "ca.crt") -}}
-{{- if .configMap -}}
-configMap: {name: {{ .configMap }}, items: {{ toJson $items }}, defaultMode: 0444}
+{{- if or .configMap (not .secret) -}}
+configMap: {name: {{ .configMap | default "kube-root-ca.crt" }}, items: {{ toJson $items }}, defaultMode: 0444}
 {{- else -}}
 secret: {secretName: {{ .secret }}, items: {{ toJson $items }}, defaultMode: 0440}
 {{- end -}}

@@ -1,0 +1,1 @@
+"""The Helm chart and the container image; `./run chart` has what most of it takes."""
