@@ -9,14 +9,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap import debian
+from bootstrap import debian, pipconfig
 from bootstrap.environment import ROOT
 
 BASE = "docker.io/library/debian:bookworm-slim"
 """What `Containerfile` starts from."""
 TAG = "localhost/toolforge-gateway:run-chart"
 _STAND_IN = "localhost/run-chart-base"
-_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+_CERTIFICATES = "/etc/machine-certificates.pem"
 _BUILD_TIME = 900
 """Seconds for a whole build."""
 
@@ -61,7 +61,7 @@ def build(folder: Path, pull: bool) -> Image:
         if why_not is not None:
             return Image(False, False, f"NOT built: {why_not}; `./run chart --pull` takes {BASE}")
     command = [*buildah, "build", "--isolation=chroot", "--pull-never", f"--tag={TAG}"]
-    command += [f"--build-arg=BASE={base}", f"--build-arg=VERSION={_version()}", *_network()]
+    command += [f"--build-arg=BASE={base}", f"--build-arg=VERSION={_version()}", *_network(folder)]
     code, output = _run([*command, str(ROOT)])
     if code:
         return Image(False, True, f"BROKEN: the build from {how} failed:\n{output[-4000:]}")
@@ -97,13 +97,28 @@ def _make_stand_in(buildah: tuple[str, ...], folder: Path) -> str | None:
     return None
 
 
-def _network() -> list[str]:
-    """What a build needs to reach the package index as this machine does; none of it stays."""
-    options = []
-    if os.path.exists(_CERTIFICATES):
-        options.append(f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro")
-    if os.path.exists("/etc/pip.conf"):
-        options.append("--volume=/etc/pip.conf:/etc/pip.conf:ro")
+def _network(folder: Path) -> list[str]:
+    """What a build needs to reach the package index as this machine does; none of it stays in
+    the image.
+
+    :param folder: for a configuration of pip, with the places that a container reaches too.
+    """
+    config = pipconfig.read(os.environ)
+    indexes = [index for index in config.indexes if not index.startswith("file:")]
+    settings = {
+        "index-url": indexes[0] if indexes else None,
+        "extra-index-url": " ".join(indexes[1:]),
+        "trusted-host": " ".join(config.trusted_hosts),
+        "proxy": config.proxy,
+        "cert": _CERTIFICATES if config.cert else None,
+    }
+    lines = [f"{name} = {value}" for name, value in settings.items() if value]
+    file = folder / "pip.conf"
+    file.write_text("\n".join(["[global]", *lines, ""]), encoding="utf-8")
+    options = [f"--volume={file}:/etc/pip.conf:ro"]
+    if config.cert:
+        # Not in place of the container's own: their package wants to write those.
+        options.append(f"--volume={Path(config.cert).resolve()}:{_CERTIFICATES}:ro")
     return options
 
 

@@ -45,7 +45,8 @@ class ServingTests(CoroutineCase):
             reactor, [*command, "--config", str(file)], environment, str(folder)
         )
         self.addCleanup(self.gateway.end)
-        return connectable(self.ports["https"])
+        # The last one that it opens; from then on it also knows what SIGTERM means.
+        return connectable(self.ports["operations"])
 
     async def ask(self, certificate: str | None, path: str, until: bytes) -> bytes:
         """What one client gets."""
@@ -83,6 +84,7 @@ class ServingTests(CoroutineCase):
     async def test_farewell(self) -> None:
         """On SIGTERM it is not ready any more, lives on for the kubelet, tells load balancers,
         and serves all the same."""
+        await self.probe("/readyz")
         self.gateway.signal("TERM")
         while b" 503 " not in (await self.probe("/readyz")).partition(b"\r\n")[0]:
             await deferLater(reactor, 0.02)
