@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -27,6 +29,16 @@ def no_image() -> str | None:
     return missing()
 
 
+def descendants(pid: int) -> Iterator[tuple[int, list[str]]]:
+    """Number and command line of each process below one, the deepest first."""
+    children = Path(f"/proc/{pid}/task")
+    for file in children.glob("*/children"):
+        for child in map(int, file.read_text().split()):
+            yield from descendants(child)
+            words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            yield child, [word.decode() for word in words]
+
+
 class ImageTests(CoroutineCase):
     """Containers of it, made by buildah, in this machine's network."""
 
@@ -44,6 +56,13 @@ class ImageTests(CoroutineCase):
         self.addCleanup(self.buildah, *buildah, "rm", name)
         self.name = name
         return [*buildah, "run", "--isolation=chroot"]
+
+    def end(self, gateway: programs.Running):
+        """Kill what runs inside; buildah goes with it, and would leave it behind."""
+        if gateway.transport.pid is not None:
+            for pid, _ in descendants(gateway.transport.pid):
+                os.kill(pid, signal.SIGKILL)
+        return gateway.end()
 
     async def buildah(self, *command: str) -> str:
         """Run buildah to its end; what it says."""
@@ -104,10 +123,21 @@ class ImageTests(CoroutineCase):
             [*run, *mounts, self.name, "--", *command],
             {"STORAGE_DRIVER": "vfs", "HOME": "/root"},
         )
-        self.addCleanup(gateway.end)
+        self.addCleanup(self.end, gateway)
         await connectable(ports["https"])
         client = await connect(pki(), ports["https"], "tool-tf-test")
         client.send(b"GET /jobs/v1/tool/tf-test/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answer = await client.until(b"\r\n\r\nok")
         self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
         client.transport.abortConnection()
+        await client.closed()
+        [inside] = [
+            pid
+            for pid, words in descendants(gateway.transport.pid)
+            if "toolforge-gateway" in words and words[0].endswith("/python")
+        ]
+        os.kill(inside, signal.SIGTERM)
+        end = await gateway.ended
+        self.assertEqual((end.code, end.signal), (0, None), end.said)
+        self.assertNotIn("Traceback", end.said)
+        self.assertNotIn("Unable to write", end.said)
