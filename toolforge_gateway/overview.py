@@ -16,9 +16,10 @@ from zope.interface import alsoProvides
 from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.edge.visitor import IPersonal, visitor_of
 from toolforge_gateway.interfaces import IObserver
+from toolforge_gateway.measured import PoolBook, expiries
 from toolforge_gateway.model import Kind
 from toolforge_gateway.observe import catalogue, process, routes
-from toolforge_gateway.observe.figures import Expiry, Figures, LastReload, Recent
+from toolforge_gateway.observe.figures import Figures, LastReload, Recent
 from toolforge_gateway.observe.health import Health
 from toolforge_gateway.observe.history import History
 from toolforge_gateway.observe.lag import Lag
@@ -32,8 +33,8 @@ from toolforge_gateway.pages.frame import Frame
 from toolforge_gateway.pages.home import Api, Guest, HomePage
 from toolforge_gateway.pages.status import StatusPage, View
 from toolforge_gateway.parts import Parts
+from toolforge_gateway.proxy.pool import Pool
 from toolforge_gateway.reload import Outcome
-from toolforge_gateway.tls import validity
 
 ALONE = "0"
 """What a process is called that has no others beside it."""
@@ -64,7 +65,8 @@ class Overview:
         self._now_open: Callable[[], Mapping[str, int]] = dict
         self._draining: Callable[[], bool] = bool
         self._names: dict[str, str] = {}
-        self._expiries: Callable[[], Mapping[str, Expiry]] = dict
+        self._loaded: Parts | None = None
+        self._pools = PoolBook()
         self._reloads: Reloads | None = None
         self._traffic = Traffic(())
         self._health = Health((), self._began)
@@ -79,11 +81,13 @@ class Overview:
         configuration: Configuration,
         loaded: Parts,
         documents: Callable[[], Sequence[ApiState]] = tuple,
+        pools: Sequence[Pool] = (),
     ) -> None:
         """Tell of a configuration from now on; what was counted stays.
 
         :param loaded: the parts of the same configuration.
         :param documents: what is known of the APIs' documents.
+        :param pools: the ways to the backends.
         """
         self._configuration = configuration
         self._documents = documents
@@ -92,7 +96,8 @@ class Overview:
         self._names = {backend.path: backend.name for backend in configuration.backends}
         self._traffic.adopt(names)
         self._health.adopt(names, self._adopted)
-        self._expiries = _Expiries(configuration, loaded)
+        self._loaded = loaded
+        self._pools.adopt(pools)
 
     def start(
         self, now_open: Callable[[], Mapping[str, int]], draining: Callable[[], bool]
@@ -157,14 +162,18 @@ class Overview:
                 **self._traffic.numbers(),
                 **self._lag.numbers(),
                 **process.numbers(self.worker, self._began),
+                **self._pools.numbers(),
                 **own,
             },
             self._states().states(),
-            self._expiries(),
+            {}
+            if configuration is None or self._loaded is None
+            else expiries(configuration, self._loaded),
             None if last is None else LastReload(last.good, last.version, last.complaints, last.at),
             "" if configuration is None else str(configuration.file),
             Recent(recent.requests / seconds if seconds else None, recent),
             self._history.course(),
+            self._pools.addresses(),
         )
 
     def all_figures(self) -> Figures | Deferred[Figures]:
@@ -256,22 +265,3 @@ _OPEN = {
     "requests_under_way_limit": catalogue.UNDER_WAY_LIMIT,
     "streams": catalogue.STREAMS,
 }
-
-
-class _Expiries:
-    """What runs out, of one configuration."""
-
-    def __init__(self, configuration: Configuration, loaded: Parts):
-        self._sides = [
-            (listener.endpoint, side)
-            for listener, side in zip(configuration.listen, loaded.listeners, strict=True)
-        ]
-        self._upstream = () if loaded.upstream is None else validity.of_upstream(loaded.upstream)
-
-    def __call__(self) -> Mapping[str, Expiry]:
-        # Each time anew: revocation lists are replaced while we run.
-        found = [each for where, side in self._sides for each in validity.of_listener(where, side)]
-        return {
-            each.name: Expiry(each.kind, each.subject, each.ends)
-            for each in validity.once_each([*found, *self._upstream])
-        }

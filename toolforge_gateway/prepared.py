@@ -78,7 +78,9 @@ class Prepared:
         process = self.process
         process.running.limit = self.configuration.limits.requests
         process.connections.limit = self.configuration.limits.connections
-        process.overview.adopt(self.configuration, self.loaded, self.api_document.states)
+        process.overview.adopt(
+            self.configuration, self.loaded, self.api_document.states, self.pools
+        )
 
 
 def prepare(

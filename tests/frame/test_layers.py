@@ -49,6 +49,7 @@ LAYERS: dict[str, int] = {
     "reload": 5,
     "explain": 5,
     "leading": 5,
+    "measured": 5,
     "overview": 5,
     "service": 5,
     "cli": 6,

@@ -13,7 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from toolforge_gateway.observe import catalogue
 from toolforge_gateway.observe.catalogue import MEASURES, Kind, Together
-from toolforge_gateway.observe.figures import Expiry, Figures, LastReload, Ledger, Recent, sum_of
+from toolforge_gateway.observe.figures import (
+    Address,
+    Expiry,
+    Figures,
+    LastReload,
+    Ledger,
+    Recent,
+    sum_of,
+)
 from toolforge_gateway.observe.health import BackendState, State
 from toolforge_gateway.observe.spread import BOUNDS, IN_SECONDS, NOTHING, PLACES, Spread, percentile
 from toolforge_gateway.observe.total import Total
@@ -80,6 +88,20 @@ FIGURES = st.builds(
     _TEXTS,
     st.none() | st.builds(Recent, st.none() | st.integers(0, 99), _TOTALS),
     st.dictionaries(st.integers(0, 9), _TOTALS, max_size=4),
+    st.dictionaries(
+        st.tuples(_TEXTS, _TEXTS),
+        st.builds(
+            Address,
+            st.sampled_from(["up", "ejected"]),
+            st.integers(0, 9),
+            _TEXTS,
+            st.none() | _TIMES,
+            st.none() | _TIMES,
+            st.integers(0, 9),
+            st.integers(0, 9),
+        ),
+        max_size=2,
+    ),
 )
 
 
@@ -203,6 +225,17 @@ class SumTests(SynchronousTestCase):
             self.assertEqual(both.expiries["x"].ends, expected)
             self.assertEqual(both.expiries["x"].trouble, "bad pair")
 
+    def test_addresses(self) -> None:
+        """An address is as bad as the worse of two finds it, with the connections of both."""
+        good = Address("up", 0, "", None, None, 1, 2)
+        bad = Address("ejected", 3, "backend-refused", NOON, NOON + 9, 0, 0)
+        for parts in ([good, bad], [bad, good]):
+            whole = sum_of(Figures(addresses={("a", "b"): each}) for each in parts)
+            self.assertEqual(
+                whole.addresses,
+                {("a", "b"): Address("ejected", 3, "backend-refused", NOON, NOON + 9, 1, 2)},
+            )
+
     def test_reload(self) -> None:
         """The latest reload is the one that is told."""
         old, new = LastReload(True, "a", (), NOON), LastReload(False, "b", ("x: y",), NOON + 1)
@@ -286,6 +319,16 @@ class LedgerTests(SynchronousTestCase):
         ledger.gone(1)
         ledger.gone(1)
         self.assertEqual(ledger.whole().number(catalogue.SERVED, "1"), 5)
+
+    def test_only(self) -> None:
+        """Of all that are not there any more what they have counted stays."""
+        ledger = Ledger()
+        for process in (1, 2, 3):
+            ledger.told(process, self.figures(5, 1))
+        ledger.only([2])
+        whole = ledger.whole()
+        self.assertEqual(whole.number(catalogue.SERVED, "1"), 15)
+        self.assertEqual(whole.number(catalogue.CONNECTIONS), 1)
 
     def test_own(self) -> None:
         """Who keeps the ledger adds what it has measured itself."""

@@ -91,12 +91,12 @@ class SectionTests(SynchronousTestCase):
         """What is open now is there where somebody has told it."""
         self.more["numbers"] = {
             catalogue.CONNECTIONS.name: {(): 7},
-            catalogue.UPSTREAM_CONNECTIONS.name: {("jobs-api", "idle"): 3},
+            catalogue.UPSTREAM_QUEUE.name: {("jobs-api",): 3},
         }
         said = self.all()
         self.assertEqual(said["last_minute"]["connections"], 7)
         self.assertIsNone(said["last_minute"]["streams"])
-        self.assertEqual([row["connections_idle"] for row in said["backends"]], [3, None])
+        self.assertEqual([row["waiting_requests"] for row in said["backends"]], [3, None])
 
     def test_expiries(self) -> None:
         """What ends soon, has ended, is missing or was refused says so; a list is not soon to end

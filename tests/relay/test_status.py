@@ -65,6 +65,7 @@ class VisitorTests(StatusCase):
             set(document) - {"taken_at", "whole"},
             {
                 "gateway",
+                "addresses",
                 "backends",
                 "last_minute",
                 "last_hour",

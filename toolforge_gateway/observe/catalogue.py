@@ -121,10 +121,52 @@ BACKEND_ANSWERED_AT = _gauge(
 )
 UPSTREAM_CONNECTIONS = _gauge(
     "upstream_connections",
-    "Connections to backends: idle ones are kept for the next request, busy ones serve one or are"
-    " being closed.",
+    "Connections to a backend: busy ones serve a request or are being made, idle ones are kept for"
+    " the next.",
     "backend",
     "state",
+)
+UPSTREAM_LIMIT = _gauge(
+    "upstream_requests_limit", "How many requests may be at a backend at once.", "backend"
+)
+UPSTREAM_QUEUE = _gauge(
+    "upstream_queue_length", "Requests that wait for a place at a backend.", "backend"
+)
+UPSTREAM_QUEUE_LIMIT = _gauge(
+    "upstream_queue_limit", "How many requests may wait for a place at a backend.", "backend"
+)
+UPSTREAM_TURNED_AWAY = _counter(
+    "upstream_turned_away",
+    "Requests that got no place at a backend: the queue was full, or they waited too long.",
+    "backend",
+    "cause",
+)
+UPSTREAM_ADDRESSES = _gauge(
+    "upstream_addresses",
+    "Addresses of a backend by state: up, ejected (spared after failures) or failing-checks; of"
+    " several processes, as the one that finds most.",
+    "backend",
+    "state",
+    together=Together.GREATEST,
+)
+UPSTREAM_DIALS = _counter(
+    "upstream_dials", "Connections to a backend that were begun to be made.", "backend"
+)
+UPSTREAM_FAILURES = _counter(
+    "upstream_failures",
+    "Connections and requests that an address of a backend failed.",
+    "backend",
+)
+UPSTREAM_EJECTIONS = _counter(
+    "upstream_ejections",
+    "How often an address of a backend was spared after failures.",
+    "backend",
+)
+UPSTREAM_LOOKUP_FAILURES = _gauge(
+    "upstream_lookup_failures",
+    "How often in a row, up to now, a backend's name could not be looked up.",
+    "backend",
+    together=Together.GREATEST,
 )
 
 RELOADS = _counter(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -46,6 +46,38 @@ class Expiry:
     """POSIX seconds, infinite if never; None: it is missing."""
     trouble: str = ""
     """Why what lies in its file now is not used; "" when it is."""
+
+
+@attrs.frozen
+class Address:
+    """One address of a backend."""
+
+    state: str
+    """`up`, `ejected` or `failing-checks`."""
+    failures: int
+    """In a row, up to now."""
+    last_failure: str
+    """The reason word; "" when there was none."""
+    last_failure_at: float | None
+    ejected_until: float | None
+    """When it is tried again; None when it is not ejected."""
+    busy: int
+    """Connections that serve a request or are being made."""
+    idle: int
+
+    def plus(self, other: Address) -> Address:
+        """What two processes know of it: the worse state of the two, all connections."""
+        worse, better = sorted([self, other], key=lambda each: each.state == "up")
+        last = max(self, other, key=lambda each: each.last_failure_at or 0.0)
+        return Address(
+            state=worse.state,
+            failures=max(self.failures, other.failures),
+            last_failure=last.last_failure,
+            last_failure_at=last.last_failure_at,
+            ejected_until=worse.ejected_until or better.ejected_until,
+            busy=self.busy + other.busy,
+            idle=self.idle + other.idle,
+        )
 
 
 @attrs.frozen
@@ -88,6 +120,8 @@ class Figures:
     recent: Recent | None = None
     course: Mapping[int, Total] = attrs.field(factory=dict)
     """What went through in each minute of the last hour, see `history.minutes`."""
+    addresses: Mapping[tuple[str, str], Address] = attrs.field(factory=dict)
+    """By the backend's name and what it is: host and port."""
 
     def of(self, measure: Measure) -> Mapping[Labels, Number]:
         """The numbers of one measure; nothing where there are none."""
@@ -146,6 +180,7 @@ class Figures:
             if self.recent is None
             else [self.recent.per_second, self.recent.total.to_json()],
             "course": [[number, total.to_json()] for number, total in self.course.items()],
+            "addresses": [[*key, attrs.asdict(each)] for key, each in self.addresses.items()],
         }
 
     @classmethod
@@ -180,6 +215,10 @@ class Figures:
                 if recent is None
                 else Recent(_number_of(recent[0]), Total.from_json(recent[1])),
                 {int(number): Total.from_json(total) for number, total in said["course"]},
+                {
+                    (str(backend), str(where)): Address(**each)
+                    for backend, where, each in said["addresses"]
+                },
             )
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError(f"these are no figures: {error!r}") from None
@@ -216,6 +255,7 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
     expiries: dict[str, Expiry] = {}
     reloads: list[LastReload] = []
     configuration = ""
+    addresses: dict[tuple[str, str], Address] = {}
     recent: Recent | None = None
     parts = list(all_figures)
     for figures in parts:
@@ -227,6 +267,9 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
             health[name] = health[name].plus(state) if name in health else state
         for name, expiry in figures.expiries.items():
             expiries[name] = _first_out(expiries[name], expiry) if name in expiries else expiry
+        for key, address in figures.addresses.items():
+            known = addresses.get(key)
+            addresses[key] = address if known is None else known.plus(address)
         if figures.last_reload is not None:
             reloads.append(figures.last_reload)
         configuration = configuration or figures.configuration
@@ -234,7 +277,7 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
             recent = figures.recent if recent is None else recent.plus(figures.recent)
     last = max(reloads, key=lambda each: each.at, default=None)
     course = added(each.course for each in parts)
-    return Figures(numbers, health, expiries, last, configuration, recent, course)
+    return Figures(numbers, health, expiries, last, configuration, recent, course, addresses)
 
 
 class Ledger:
@@ -252,6 +295,11 @@ class Ledger:
     def told(self, process: object, figures: Figures) -> None:
         """A process has told how it is."""
         self._latest[process] = figures
+
+    def only(self, processes: Collection[object]) -> None:
+        """All others have ended."""
+        for process in [each for each in self._latest if each not in processes]:
+            self.gone(process)
 
     def gone(self, process: object) -> None:
         """A process has ended; harmless if it never told anything."""

@@ -35,6 +35,8 @@ FAILED = frozenset(
     ]
 )
 """The reason words that say that the backend did not do its part."""
+BUSY = "backend-busy"
+"""There was no place at the backend: it is slow, or there is much to do, but it may well answer."""
 
 
 class State(enum.Enum):

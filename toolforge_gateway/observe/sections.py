@@ -22,7 +22,7 @@ from toolforge_gateway.observe.catalogue import (
     STARTED_AT,
     STREAMS,
     UNDER_WAY,
-    UPSTREAM_CONNECTIONS,
+    UPSTREAM_QUEUE,
     WORKER_CONNECTIONS,
 )
 from toolforge_gateway.observe.figures import Expiry, Figures
@@ -60,6 +60,7 @@ def sections(figures: Callable[[], Figures], now: Callable[[], float]) -> Sequen
 
     return [
         section("backends", "APIs", _backends, "name", "state"),
+        section("addresses", "Addresses of APIs", _addresses),
         section("last_minute", "Last minute", _last_minute),
         section("last_hour", "Last hour", _last_hour),
         section("routes", "By route, since the start", _routes),
@@ -85,9 +86,25 @@ def _backend(figures: Figures, name: str, state: BackendState) -> Facts:
         "last_failure_reason": state.last_failure or None,
         "last_failure_at": state.last_failure_at,
         "last_answer_at": state.last_answer_at,
-        "connections_idle": figures.number(UPSTREAM_CONNECTIONS, name, "idle"),
-        "connections_busy": figures.number(UPSTREAM_CONNECTIONS, name, "busy"),
+        "waiting_requests": figures.number(UPSTREAM_QUEUE, name),
     }
+
+
+def _addresses(figures: Figures) -> Sequence[Facts]:
+    """Where the backends are reached."""
+    return [
+        {
+            "name": f"{backend} {where}",
+            "state": each.state,
+            "connections_busy": each.busy,
+            "connections_idle": each.idle,
+            "failures_in_a_row": each.failures,
+            "last_failure_reason": each.last_failure or None,
+            "last_failure_at": each.last_failure_at,
+            "ejected_until_at": each.ejected_until,
+        }
+        for (backend, where), each in figures.addresses.items()
+    ]
 
 
 def _last_minute(figures: Figures) -> Facts:

@@ -42,6 +42,8 @@ TONES = {
     "expired": "bad",
     "missing": "bad",
     "refused": "bad",
+    "ejected": "bad",
+    "failing-checks": "bad",
 }
 """The class of a state's badge; a state that is not here has none."""
 
