@@ -59,7 +59,7 @@ class AddressBook:
         self._bad = False
         self._timer: Any = None
         self._closed = False
-        self._began: float | None = None
+        self._began = 0.0
         self.looked_up_at: float | None = None
         self.failures = 0
         self.known = self._all()
@@ -87,11 +87,16 @@ class AddressBook:
                 transportSemantics="TCP",
             )
 
+    def start(self) -> None:
+        """Begin to look regularly, unless that has begun."""
+        if self._timer is None and not self._closed:
+            self.look()
+
     def look_soon(self) -> None:
         """What is known seems to be wrong: do not wait for the next time."""
         if self._timer is not None and self._timer.active() and not self._closed:
             now = self._reactor.seconds()
-            wanted = max(0.0, (self._began or now) + AT_MOST_EVERY - now)
+            wanted = max(0.0, self._began + AT_MOST_EVERY - now)
             if self._timer.getTime() - now > wanted:
                 self._timer.reset(wanted)
 

@@ -247,8 +247,7 @@ class Pool:
         if self._started or self._closed:
             return
         self._started = True
-        if self._book.looked_up_at is None:
-            self._book.look()
+        self._book.start()
         for lookout in self._lookouts.values():
             lookout.start()
 
