@@ -112,13 +112,13 @@ class Backend(Factory):
 
     noisy = False
 
-    def __init__(self, tls: Path):
+    def __init__(self, tls: Path, port: int = 0):
         self.connections: list[BackendConnection] = []
         self.script: Callable[[BackendConnection], None] = answering(OK)
         self._waiting: list[tuple[int, Deferred]] = []
         factory = TLSMemoryBIOFactory(backend_tls(tls), False, self)
         factory.protocol = TLSMemoryBIOProtocol
-        self.port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.port = reactor.listenTCP(port, factory, interface="127.0.0.1")
         self.number = self.port.getHost().port
 
     def buildProtocol(self, addr: object) -> BackendConnection:
