@@ -14,7 +14,6 @@ answer.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -70,7 +69,6 @@ NOT_A_PROXY = Refusal(
 )
 
 _OWN_PAGE = Decision("own-page")
-_is_word = re.compile(r"[!-~]{1,80}").fullmatch
 
 
 def is_asked(path: str) -> bool:
@@ -308,9 +306,7 @@ class ForwardAuth:
         return write.lines(
             (
                 (b"Date", self._http_date()),
-                # A plug-in's word may be anything.
-                (b"X-Toolforge-Reason", b"refused" if not _is_word(reason) else reason.encode()),
-                (b"X-Request-ID", exchange.request_id.encode("ascii")),
+                *refusals.telling(reason, exchange.request_id),
                 (b"Cache-Control", b"no-store"),
                 (b"X-Content-Type-Options", b"nosniff"),
             )

@@ -8,10 +8,13 @@ top-level list `error`, components reads `messages.error`, programs read
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.http.message import Field
+
+_is_word = re.compile(r"[!-~]{1,80}").fullmatch
 
 
 def body(refusal: Refusal, request_id: str) -> bytes:
@@ -40,5 +43,18 @@ def fields(refusal: Refusal, length: int, request_id: str, date: bytes) -> list[
         (b"Content-Length", b"%d" % length),
         (b"Cache-Control", b"no-store"),
         (b"X-Content-Type-Options", b"nosniff"),
-        (b"X-Request-ID", request_id.encode("ascii")),
+        *telling(refusal.reason, request_id),
     ]
+
+
+def telling(reason: str, request_id: str) -> list[Field]:
+    """The fields by which a caller and the access log say the same of a request, where there is
+    no body as well.
+
+    :param reason: the word; a plug-in's may be anything, and is `refused` then.
+    :param request_id: "" for none.
+    """
+    fields = [(b"X-Toolforge-Reason", reason.encode("ascii") if _is_word(reason) else b"refused")]
+    if request_id:
+        fields.append((b"X-Request-ID", request_id.encode("ascii")))
+    return fields

@@ -349,7 +349,12 @@ class Server(ServerFactory):
         def shown(known: Identity) -> Start:
             exchange.identity = known
             visitor = Visitor(
-                known, caller.certificate, caller.address, exchange.request_id, caller.trusted
+                known,
+                caller.certificate,
+                caller.address,
+                exchange.request_id,
+                caller.trusted,
+                exchange,
             )
             return lambda _, answer: local.forward(head, added, visitor, answer)
 

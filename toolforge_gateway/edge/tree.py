@@ -18,6 +18,7 @@ from twisted.web.resource import Resource
 from toolforge_gateway._version import __version__
 from toolforge_gateway.config.backends import RESERVED
 from toolforge_gateway.edge import refusals
+from toolforge_gateway.edge.visitor import note_reason, visitor_of
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.pages.answers import READ_ONLY
 from toolforge_gateway.proxy.resource import ReverseProxyResource
@@ -65,6 +66,7 @@ class Alive(Plain):
     def render(self, request: Any) -> bytes:
         if self._leaving():
             request.setResponseCode(503)
+            note_reason(request, "draining")
         return super().render(request)
 
 
@@ -82,8 +84,11 @@ class NotFound(Resource):
 
 def refuse(request: Any, refusal: Refusal) -> bytes:
     """Answer a request with a refusal; gives what a Resource's `render` is to return."""
-    request_id = (request.getHeader(b"x-request-id") or b"").decode("latin-1")
+    request_id = visitor_of(request).request_id
+    note_reason(request, refusal.reason)
     request.setResponseCode(refusal.status)
+    for name, value in refusals.telling(refusal.reason, request_id):
+        request.setHeader(name, value)
     return _answer(request, b"application/json", refusals.body(refusal, request_id))
 
 

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IAddress
 from zope.interface import Interface, implementer
 
 from toolforge_gateway.edge.proxy_protocol import Address, address_of
-from toolforge_gateway.model import ANONYMOUS, Certificate, Identity
+from toolforge_gateway.model import ANONYMOUS, Certificate, Exchange, Identity
 
 
 class IPersonal(Interface):
@@ -41,6 +41,8 @@ class Visitor:
     """As the log has it; made of visible ASCII."""
     trusted: bool = False
     """Whether X-Forwarded-* of this caller count."""
+    account: Exchange | None = attrs.field(default=None, eq=False, repr=False)
+    """What the log will say of the request."""
 
 
 @implementer(IAddress)
@@ -63,3 +65,13 @@ def visitor_of(request: Any) -> Visitor:
     if isinstance(address, VisitorAddress):
         return address.visitor
     return Visitor(ANONYMOUS, None, address_of(address), "")
+
+
+def note_reason(request: Any, reason: str) -> None:
+    """Have the log say this reason word, instead of `own-page`.
+
+    :param request: a `twisted.web` Request.
+    """
+    account = visitor_of(request).account
+    if account is not None:
+        account.reason = reason

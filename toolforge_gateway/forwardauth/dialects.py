@@ -122,10 +122,12 @@ def read_original(head: RequestHead, dialect: Dialect, certificate_from: bytes |
     if host is not None and not is_host(host):
         raise Refusal(403, "bad-original-host", "the proxy's client sent no valid Host")
     return Original(
-        method=said[dialect.method] or _missing("method", dialect)
+        method=said[dialect.method] or _missing("no-original-method", dialect.method, dialect)
         if dialect.method
         else head.method,
-        uri=said[dialect.uri] or _missing("uri", dialect) if dialect.uri else _below(head.target),
+        uri=said[dialect.uri] or _missing("no-original-uri", dialect.uri, dialect)
+        if dialect.uri
+        else _below(head.target),
         host=host,
         client=_last_address(said[dialect.client]),
         shown=(said[certificate_from] or None) if certificate_from is not None else None,
@@ -133,11 +135,10 @@ def read_original(head: RequestHead, dialect: Dialect, certificate_from: bytes |
     )
 
 
-def _missing(what: str, dialect: Dialect) -> bytes:
-    name: bytes = getattr(dialect, what)
+def _missing(reason: str, name: bytes, dialect: Dialect) -> bytes:
     raise Refusal(
         403,
-        f"no-original-{what}",
+        reason,
         f"{name.decode('ascii')} is missing; have the proxy ({dialect.name}) send it",
     )
 
