@@ -23,7 +23,7 @@ from toolforge_gateway.listen.opening import BACKLOG
 from toolforge_gateway.listen.sockets import Place, Sockets, Unholdable, places
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
-from toolforge_gateway.observe.sinks import Together, open_sink
+from toolforge_gateway.observe.sinks import open_sink
 from toolforge_gateway.prepared import Prepared, prepare
 from toolforge_gateway.process import Process
 from toolforge_gateway.transport.choice import Transports
@@ -54,10 +54,10 @@ def make_service(
     """
     process = Process.of(reactor, transports)
     prepared = prepare(configuration, reactor, process=process)
-    sink = open_sink(configuration.access_log, configuration.file)
-    lines = Together(sink, process.transports.after)
-    observer = Several(AccessLog(lines), *process.overview.observers)
-    return GatewayService(prepared, observer, lines, sockets, operations)
+    sink = open_sink(configuration.access_log, configuration.file, reactor)
+    access_log = AccessLog(sink, process.transports.after)
+    observer = Several(access_log, *process.overview.observers)
+    return GatewayService(prepared, observer, access_log, sockets, operations)
 
 
 @attrs.frozen
@@ -92,7 +92,7 @@ class GatewayService(Service):
 
     :param prepared: what the first configuration describes.
     :param observer: told of each exchange.
-    :param lines: where the lines of the access log go.
+    :param access_log: the one of the observers that writes it.
     :param sockets: those that are open already.
     :param operations: whether the operations port is ours to serve.
     """
@@ -103,14 +103,14 @@ class GatewayService(Service):
         self,
         prepared: Prepared,
         observer: IObserver,
-        lines: Together | None = None,
+        access_log: AccessLog | None = None,
         sockets: Sockets | None = None,
         operations: bool = True,
     ):
         self.process = prepared.process
         self._prepared = prepared
         self._observer = observer
-        self._lines = lines
+        self._access_log = access_log
         self._reactor = prepared.process.reactor
         self._sockets = sockets or Sockets(self._reactor)
         self._serves_operations = operations
@@ -152,15 +152,22 @@ class GatewayService(Service):
         prepared = prepare(configuration, self._reactor, process=self.process)
         sink = None
         if configuration.access_log != self._prepared.configuration.access_log:
-            sink = open_sink(configuration.access_log, configuration.file)
-        opened = self._open(configuration)
+            sink = open_sink(configuration.access_log, configuration.file, self._reactor)
+        try:
+            opened = self._open(configuration)
+        except ConfigurationError:
+            if sink is not None:
+                sink.close()
+            raise
 
         def commit() -> None:
-            if sink is not None and self._lines is not None:
-                self._lines.take(sink)
+            if sink is not None and self._access_log is not None:
+                self._access_log.take(sink)
             self._put_in_force(prepared, opened)
 
         def abandon() -> None:
+            if sink is not None:
+                sink.close()
             self._close_again(opened)
             for pool in prepared.pools:
                 pool.close()
@@ -182,6 +189,16 @@ class GatewayService(Service):
         else:
             lame.callback(None)
         return lame.addCallback(lambda _: self._drain())
+
+    def reopen_logs(self) -> None:
+        """Open the access log anew under its name: somebody has moved it away."""
+        if self._access_log is not None:
+            self._access_log.reopen()
+
+    @property
+    def log_lines_lost(self) -> int:
+        """Lines of the access log that could not be written, since the process began."""
+        return 0 if self._access_log is None else self._access_log.lost
 
     def addresses(self) -> tuple[Any, ...]:
         """Where the listeners are, in the order of the configuration; tells
@@ -392,8 +409,8 @@ class GatewayService(Service):
         self.process.overview.stop()
         for pool in self._prepared.pools:
             pool.close()
-        if self._lines is not None:
-            self._lines.flush()
+        if self._access_log is not None:
+            self._access_log.close()
         over = [self._close_operations(place) for place in tuple(self._operations)]
         self._sockets.close_all()
         return DeferredList(over or [succeed(None)]).addCallback(lambda _: None)

@@ -12,8 +12,9 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
+from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -26,6 +27,8 @@ AGAIN = 0.1
 WAITING = 64
 """Datagrams that may wait for room; then the oldest are lost."""
 ALIVE = "WATCHDOG=1"
+MARGIN = 10.0
+"""Seconds beyond those that a drain may take by itself, before systemd ends it by force."""
 
 
 class Notifier:
@@ -97,9 +100,14 @@ class Notifier:
         moment = f"MONOTONIC_USEC={self._monotonic() // 1000}"
         self._say("RELOADING=1", moment, *_status(status))
 
-    def stopping(self, status: str = "") -> None:
-        """It comes to its end by itself or because it was told to."""
-        self._say("STOPPING=1", *_status(status))
+    def stopping(self, status: str = "", within: float | None = None) -> None:
+        """It comes to its end by itself or because it was told to.
+
+        :param within: the seconds that it may take, where that can be more than
+            `TimeoutStopSec` of the unit.
+        """
+        extend = [] if within is None else [f"EXTEND_TIMEOUT_USEC={int(within * 1_000_000)}"]
+        self._say("STOPPING=1", *extend, *_status(status))
 
     def start_watchdog(self, alive: Callable[[], bool]) -> None:
         """Give a sign of life in half of the time that systemd allows, from now on.
@@ -165,6 +173,70 @@ class Notifier:
                 else:
                     self._mute = False
                 self._waiting.popleft()
+
+
+class Outcome(Protocol):
+    """What came of a reload."""
+
+    @property
+    def good(self) -> bool: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def complaints(self) -> tuple[str, ...]: ...
+
+
+class News(Service):
+    """Tells of a service beside it: stand it behind that one in a `MultiService`.
+
+    :param reactor: `ready` is said as soon as it runs.
+    :param version: of the configuration that the service begins with.
+    :param patience: how many seconds its end may take, asked when it begins.
+    """
+
+    name = "systemd"
+
+    def __init__(
+        self, notifier: Notifier, reactor: Any, version: str, patience: Callable[[], float]
+    ):
+        self._notifier = notifier
+        self._reactor = reactor
+        self._version = version
+        self._patience = patience
+
+    def startService(self) -> None:
+        """See `IService`."""
+        super().startService()
+        self._reactor.callWhenRunning(self._began)
+
+    def stopService(self) -> None:
+        """See `IService`.  Signs of life go on: what runs is still coming to its end."""
+        super().stopService()
+        within = self._patience() + MARGIN
+        self._notifier.stopping("drains: what runs comes to its end", within)
+
+    def reloading(self) -> None:
+        """A reload begins."""
+        self._notifier.reloading()
+
+    def reloaded(self, outcome: Outcome) -> None:
+        """A reload has ended."""
+        self._version = outcome.version
+        status = self._serves()
+        if not outcome.good:
+            first, *more = outcome.complaints or ("it is not said why",)
+            also = f" (and {len(more)} more)" if more else ""
+            status += f"; the last reload changed nothing: {first}{also}"
+        self._notifier.ready(status)
+
+    def _began(self) -> None:
+        if self.running:
+            self._notifier.ready(self._serves())
+            # That this is called at all is the sign: it is the reactor's own turn.
+            self._notifier.start_watchdog(lambda: True)
+
+    def _serves(self) -> str:
+        return f"configuration {self._version} serves"
 
 
 def _watchdog(environ: Mapping[str, str], pid: int) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from toolforge_gateway import config, service
 from toolforge_gateway._version import __version__
 from toolforge_gateway.errors import ConfigurationError
 from toolforge_gateway.leading import ControlService, OneProcess
+from toolforge_gateway.systemd import News, Notifier
 
 USAGE_OR_CONFIGURATION = 2
 """Exit code when there is nothing to run; no version of twistd has one of its own for that."""
@@ -73,11 +75,22 @@ def makeService(options: Options) -> IService:
     gateway.process.overview.follow(control.reloader)
     reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
     reactor.callWhenRunning(_on, signal.SIGHUP, reactor, control.reloader.reload)
+    reactor.callWhenRunning(_reopen_logs_on_sigusr1, reactor, gateway.reopen_logs)
     look_for_garbage_seldom()
     started = _Started()
     control.setServiceParent(started)
     gateway.setServiceParent(started)
+    notifier = Notifier.from_environment(os.environ, reactor)
+    news = News(notifier, reactor, configuration.version, lambda: _end_of(gateway))
+    control.reloader.tell(news.reloading, news.reloaded)
+    news.setServiceParent(started)
     return started
+
+
+def _end_of(gateway: service.GatewayService) -> float:
+    """The seconds that stopping may take."""
+    timeouts = gateway.prepared.configuration.timeouts
+    return timeouts.lame_duck + timeouts.drain
 
 
 def look_for_garbage_seldom() -> None:
@@ -118,6 +131,19 @@ def _in_one_line() -> Iterator[None]:
 def _on(number: int, reactor: Any, call: Callable[[], object]) -> None:
     """Call in the reactor's turn whenever a signal comes."""
     signal.signal(number, lambda number, frame: reactor.callFromThread(call))
+
+
+def _reopen_logs_on_sigusr1(reactor: Any, reopen: Callable[[], object]) -> None:
+    """Have SIGUSR1 reopen the access log, and do what it did before: twistd begins a new file for
+    its own log (--logfile) then.  Called once that is installed."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def handle(number: int, frame: Any) -> None:
+        reactor.callFromThread(reopen)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGUSR1, handle)
 
 
 def _stop_well_on_sigterm(reactor: Any) -> None:

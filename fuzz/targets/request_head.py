@@ -134,7 +134,7 @@ def _judge_forwarded(head: RequestHead, forward_credentials: bool, *, trusted: b
     assert said.lines == write.lines(said.fields)
     lines = write.lines([(b"Host", b"backend:1")]) + lines + said.lines
     lines += identity_lines(Decision("own-tool", MARK.decode(), MARK.decode()))
-    lines += framing_line(head) + forwarded.request_id_line(said.request_id)
+    lines += framing_line(head) + write.lines([(b"X-Request-ID", said.request_id.encode())])
     again = parse_request_head(write.request(head.method, b"/x", lines), ROOMY)
     assert (again.framing, again.length) == (head.framing, head.length)
     assert again.expects_continue == head.expects_continue and again.persistent

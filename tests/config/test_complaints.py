@@ -42,8 +42,26 @@ class ComplaintTests(SynchronousTestCase):
             ("cluster_domain: a..b",
              ["1: cluster_domain: 'a..b' is no domain; write for example cluster.local"]),
             ("access_log: {format: jsn, file: ''}", [
-                "1: access_log.format: is 'jsn'; write json (did you mean json?)",
+                "1: access_log.format: is 'jsn'; write auto, json or human (did you mean json?)",
                 "1: access_log.file: is empty; give it a value"]),
+            ("access_log:\n  to: file", [
+                "2: access_log.to: says no file to write to;"
+                " add the file's name as access_log.file, or write to: stdout"]),
+            ("access_log:\n  to: file\n  file: '-'", [
+                "3: access_log.file: says no file to write to;"
+                " add the file's name as access_log.file, or write to: stdout"]),
+            ("access_log: {to: jornald}", [
+                "1: access_log.to: is 'jornald'; write stdout, file, syslog or journald"
+                " (did you mean journald?)"]),
+            ("access_log:\n  to: syslog\n  file: x\n  facility: mail", [
+                "3: access_log.file: is for lines that go to a file, not to syslog; remove it",
+                "4: access_log.facility: is 'mail'; write user, daemon, local0, local1, local2,"
+                " local3, local4, local5, local6 or local7"]),
+            ("access_log:\n  file: x\n  socket: y\n  facility: user", [
+                "3: access_log.socket: is for syslog and journald, not for file; remove it",
+                "4: access_log.facility: is for syslog, not for file; remove it"]),
+            ("access_log:\n  to: journald\n  facility: user", [
+                "3: access_log.facility: is for syslog, not for journald; remove it"]),
             ("access_log: {file: '  '}", ["1: access_log.file: is empty; give it a value"]),
             ("upstream_tls: {ca: 5}", [
                 '1: upstream_tls.ca: is 5, not text; put it in quotes, "..."',

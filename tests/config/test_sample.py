@@ -248,7 +248,7 @@ class DefaultTests(SynchronousTestCase):
         self.assertEqual(
             configuration.limits, Limits(8192, 32768, 100, 134217728, 10000, 4096, None)
         )
-        self.assertEqual(configuration.access_log, AccessLog("json", "-"))
+        self.assertEqual(configuration.access_log, AccessLog())
         self.assertEqual(configuration.openapi_docs, OpenAPIDocs("Toolforge API", (), 60))
         self.assertIsNone(configuration.operations)
         (listener,) = configuration.listen

@@ -63,6 +63,20 @@ class DemoTests(TestCase):
                 self.assertTrue((self.folder / "etc" / section[key]).exists(), section[key])
 
     @inlineCallbacks
+    def test_backends(self):
+        """`--backends` serves the sample backends alone, beside a gateway that runs already."""
+        with socket.create_server(("127.0.0.1", self.port)):
+            running = self.demo("--backends")
+            line = yield running.line()
+        self.assertIn("Sample backends listen: /jobs at 127.0.0.1:", line)
+        for backend in self.document["backends"]:
+            port = int(backend["url"].rpartition(":")[2])
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        running.signal("INT")
+        done = yield running.ended
+        self.assertEqual((done.code, "Traceback" in done.said), (0, False), done.said)
+
+    @inlineCallbacks
     def test_check_by_curl(self):
         """`--check` tries every line by curl, says so, and exits 0."""
         programs.program("curl")

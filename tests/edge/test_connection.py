@@ -13,7 +13,7 @@ from tests.clients.stage import ROOT, pki
 from toolforge_gateway import config
 from toolforge_gateway.edge.connection import LINGER, QUIET
 from toolforge_gateway.edge.server import Server
-from toolforge_gateway.observe.accesslog import AccessLog
+from toolforge_gateway.observe.several import Several
 from toolforge_gateway.prepared import prepare
 
 
@@ -79,7 +79,7 @@ class ConnectionTests(SynchronousTestCase):
         prepared = prepare(config.load(path), self.clock)
         prepared.put_in_force()
         listener, side = prepared.listeners[0]
-        shared = prepared.shared(AccessLog(lambda line: None))
+        shared = prepared.shared(Several())
         self.server = Server(shared, listener, side.verifier, side.names_host)
         self.transport = Transport()
         self.connection = self.server.buildProtocol(None)

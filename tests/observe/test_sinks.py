@@ -2,131 +2,650 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import socket
 import sys
-from collections.abc import Callable
+import termios
 from pathlib import Path
 
+from twisted.internet import reactor
+from twisted.internet.task import Clock, deferLater
 from twisted.logger import formatEvent, globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
 
-from toolforge_gateway.config.values import AccessLog
+from tests.coroutines import CoroutineCase
+from tests.observe.exchanges import over
+from toolforge_gateway.config.values import AccessLog, Origin
 from toolforge_gateway.errors import ConfigurationError
-from toolforge_gateway.observe.sinks import LineFile, Together, open_sink
+from toolforge_gateway.observe import accesslog, outbox
+from toolforge_gateway.observe.carriers import Polled, Written, carrier_of
+from toolforge_gateway.observe.lines import HumanLine, JsonLine
+from toolforge_gateway.observe.outbox import AGAIN, MOST, Losses, Outbox
+from toolforge_gateway.observe.sinks import LineFile, Sink, open_sink
 
 FILE = Path("gateway.yaml")
 LINE = '{"path":"/{x}","n":1}\n'
 
 
-class SinkCase(SynchronousTestCase):
+async def eventually(condition) -> None:
+    """Wait for this to hold, five seconds at most."""
+    for _ in range(500):
+        if condition():
+            return
+        await deferLater(reactor, 0.01)
+    raise AssertionError("waited in vain")
+
+
+class SinkCase(CoroutineCase):
     def setUp(self) -> None:
         """Collect what is logged."""
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir(parents=True)
         self.logged: list[str] = []
         globalLogPublisher.addObserver(self.observe)
         self.addCleanup(globalLogPublisher.removeObserver, self.observe)
 
     def observe(self, event) -> None:
-        if event.get("log_namespace") == "toolforge_gateway.observe.sinks":
+        if event.get("log_namespace", "").startswith("toolforge_gateway.observe."):
             self.logged.append(formatEvent(event))
 
+    def sink(self, clock=reactor, **settings) -> Sink:
+        return open_sink(AccessLog(**settings), FILE, clock)
 
-class Full(io.BytesIO):
-    """A disk that is full for a while."""
 
-    full = False
+class LossesTests(SinkCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = Clock()
+        self.clock.advance(1000)
 
-    def write(self, data: bytes) -> int:
-        if self.full:
-            raise OSError(28, "No space left on device")
-        return super().write(data)
+    def test_said(self) -> None:
+        """The beginning of a failure is said with its cause, its end with what was lost."""
+        losses = Losses("the file", self.clock)
+        losses.well()
+        losses.lose(1, "full")
+        losses.lose(2, "full")
+        losses.well()
+        losses.well()
+        self.assertEqual(
+            self.logged,
+            [
+                "the access log cannot be written to the file: full; lines lost so far: 1",
+                "the access log can be written again to the file; lines lost meanwhile: 2",
+            ],
+        )
+        self.assertEqual(losses.lost, 3)
+
+    def test_lasting(self) -> None:
+        """While it lasts it is said once a minute, and the numbers add up to all that was lost."""
+        losses = Losses("the file", self.clock)
+        for _ in range(150):
+            losses.lose(1, "full")
+            self.clock.advance(1)
+        losses.well()
+        counts = [int(line.rpartition(" ")[2]) for line in self.logged]
+        self.assertEqual(counts, [1, 60, 60, 29])
+
+    def test_now_and_then(self) -> None:
+        """What fails every other time does not fill the log, and is not forgotten."""
+        losses = Losses("the file", self.clock)
+        for _ in range(1000):
+            losses.lose(1, "full")
+            losses.well()
+        losses.end()
+        self.assertEqual(len(self.logged), 3, self.logged)
+        counts = [int(line.rpartition(" ")[2]) for line in self.logged]
+        self.assertEqual((sum(counts), losses.lost), (1000, 1000))
+
+    def test_quiet(self) -> None:
+        """Where what we say goes the same way it is said only once that is open again."""
+        losses = Losses("the file", self.clock, quiet=True)
+        losses.lose(5, "nobody reads")
+        losses.end()
+        self.assertEqual(self.logged, [])
+        losses.well()
+        self.assertEqual(len(self.logged), 1)
+        self.assertIn("meanwhile: 5", self.logged[0])
 
 
 class LineFileTests(SinkCase):
-    def test_full(self) -> None:
+    def test_no_room(self) -> None:
         """A full disk costs lines and nothing else; it is said once, and so is its end."""
-        stream = Full()
-        write = LineFile(stream)
-        write("1\n")
-        stream.full = True
-        write("2\n")
-        write("3\n")
-        stream.full = False
-        write("4\n")
-        write("5\n")
-        self.assertEqual(stream.getvalue(), b"1\n4\n5\n")
-        self.assertEqual(len(self.logged), 2, self.logged)
+        sink = self.sink(file=Path("/dev/full"))
+        sink.write(["1\n"])
+        sink.write(["2\n", "3\n"])
+        self.assertEqual(sink.lost, 3)
+        self.assertEqual(len(self.logged), 1, self.logged)
         self.assertIn("No space left on device", self.logged[0])
+        sink.close()
+
+    def test_room_for_a_part(self) -> None:
+        """Of lines that the disk has room for in part, the one that is torn is completed before
+        any other, so that each line there is whole."""
+        room = [0]
+        written = io.BytesIO()
+
+        def write(descriptor: int, data: bytes) -> int:
+            if not room[0]:
+                raise OSError(28, "No space left on device")
+            taken = written.write(data[: room[0]])
+            room[0] -= taken
+            return taken
+
+        self.patch(os, "write", write)
+        self.patch(os, "close", lambda descriptor: None)
+        losses = Losses("the file", Clock())
+        file = LineFile(99, losses)
+        room[0] = 7
+        file.write(["aaaa\n", "bbbb\n", "cccc\n"])
+        self.assertEqual((written.getvalue(), losses.lost), (b"aaaa\nbb", 1))
+        file.write(["dddd\n"])
+        self.assertEqual(losses.lost, 2)
+        room[0] = 8
+        file.write(["eeee\n"])
+        self.assertEqual((written.getvalue(), losses.lost), (b"aaaa\nbbbb\neeee\n", 2))
+        room[0] = 5
+        file.write(["ffff\n", "gggg\n"])
+        self.assertEqual((written.getvalue()[-5:], losses.lost), (b"ffff\n", 3))
+        room[0] = 2
+        file.write(["hhhh\n"])
+        file.close()
+        self.assertEqual(losses.lost, 4)
 
 
-class TogetherTests(SinkCase):
+class AccessLogTests(SinkCase):
+    """Lines that are handed on together, and led elsewhere."""
+
+    class Recorder:
+        def __init__(self, form=None) -> None:
+            self.lost = 0
+            self.written: list[list[str]] = []
+            self.told: list[str] = []
+            self._form = form or (lambda exchange: exchange.request_id)
+
+        def form(self):
+            return self._form
+
+        def write(self, lines: list[str]) -> None:
+            self.written.append(lines)
+
+        def reopen(self) -> None:
+            self.told.append("reopen")
+
+        def close(self) -> None:
+            self.told.append("close")
+
     def setUp(self) -> None:
         super().setUp()
-        self.written: list[str] = []
-        self.later: list[Callable[[], None]] = []
-        self.lines = Together(self.written.append, self.later.append)
+        self.later: list = []
+        self.recorder = self.Recorder()
+        self.log = accesslog.AccessLog(self.recorder, self.later.append)
 
     def test_one_turn(self) -> None:
         """Lines of one turn are one write at its end, in their order; the next turn's another."""
-        for line in ("1\n", "2\n"):
-            self.lines(line)
-        self.assertEqual((self.written, len(self.later)), ([], 1))
+        self.log.ended(over())
+        self.log.ended(over())
+        self.assertEqual((self.recorder.written, len(self.later)), ([], 1))
         self.later.pop()()
-        self.assertEqual(self.written, ["1\n2\n"])
-        self.lines("3\n")
+        self.assertEqual(self.recorder.written, [["1", "1"]])
+        self.log.ended(over())
         self.later.pop()()
-        self.assertEqual(self.written, ["1\n2\n", "3\n"])
+        self.assertEqual(self.recorder.written, [["1", "1"], ["1"]])
 
     def test_no_turn(self) -> None:
         """Where nothing else is going on a line is written at once."""
-        self.lines = Together(self.written.append, lambda call: call())
-        self.lines("1\n")
-        self.lines("2\n")
-        self.assertEqual(self.written, ["1\n", "2\n"])
+        log = accesslog.AccessLog(self.recorder)
+        log.ended(over())
+        log.ended(over())
+        self.assertEqual(self.recorder.written, [["1"], ["1"]])
 
     def test_end(self) -> None:
-        """What is flushed before the turn is over is not written twice, and nothing is no write."""
-        self.lines("1\n")
-        self.lines.flush()
+        """What is there at the end is written once, before the sink is closed."""
+        self.log.ended(over())
+        self.log.close()
         self.later.pop()()
-        self.assertEqual(self.written, ["1\n"])
+        self.assertEqual((self.recorder.written, self.recorder.told), ([["1"]], ["close"]))
+
+    def test_taken_elsewhere(self) -> None:
+        """Lines of before go where they were to go, later ones elsewhere and in its form; what was
+        lost is counted on."""
+        other = self.Recorder(lambda exchange: "other")
+        self.recorder.lost, other.lost = 2, 1
+        self.log.ended(over())
+        self.log.take(other)
+        self.log.ended(over())
+        self.log.flush()
+        self.assertEqual((self.recorder.written, self.recorder.told), ([["1"]], ["close"]))
+        self.assertEqual(other.written, [["other"]])
+        self.assertEqual(self.log.lost, 3)
+
+    def test_reopen(self) -> None:
+        """What was said before a reopening is written before it."""
+        self.log.ended(over())
+        self.log.reopen()
+        self.assertEqual((self.recorder.written, self.recorder.told), ([["1"]], ["reopen"]))
 
 
-class OpenTests(SinkCase):
-    def test_file(self) -> None:
+class FileTests(SinkCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.folder / "access.log"
+
+    def test_appended(self) -> None:
         """Lines are appended, and each is there as soon as it is written."""
-        path = Path(self.mktemp())
-        path.write_text("before\n")
-        open_sink(AccessLog(file=path), FILE)(LINE)
-        self.assertEqual(path.read_text(), f"before\n{LINE}")
+        self.path.write_text("before\n")
+        sink = self.sink(file=self.path)
+        sink.write([LINE, LINE])
+        self.assertEqual(self.path.read_text(), f"before\n{LINE}{LINE}")
+        sink.close()
 
-    def test_no_folder(self) -> None:
-        """A file that cannot be opened is a complaint that names it."""
-        path = Path(self.mktemp()) / "access.log"
-        error = self.assertRaises(ConfigurationError, open_sink, AccessLog(file=path), FILE)
-        self.assertIn(f"access_log.file: {path} cannot be opened", str(error))
+    def test_not_for_everybody(self) -> None:
+        """A new file is not for everybody to read."""
+        self.sink(file=self.path).close()
+        self.assertEqual(self.path.stat().st_mode & 0o137, 0)
 
-    def test_standard_output(self) -> None:
+    def test_cannot_be_opened(self) -> None:
+        """A file that cannot be opened is a complaint that names it, and where it is from."""
+        path = self.folder / "none" / "access.log"
+        error = self.assertRaises(ConfigurationError, self.sink, file=path)
+        self.assertIn(f"gateway.yaml: access_log: {path} cannot be opened: No such", str(error))
+        origin = Origin("gateway.yaml", 7, "access_log.file")
+        error = self.assertRaises(ConfigurationError, self.sink, file=self.folder, origin=origin)
+        self.assertIn(f"gateway.yaml:7: access_log.file: {self.folder} cannot be op", str(error))
+
+    def test_fifo_without_reader(self) -> None:
+        """A FIFO that nobody reads is a complaint, not a gateway that waits for ever."""
+        os.mkfifo(self.path)
+        error = self.assertRaises(ConfigurationError, self.sink, file=self.path)
+        self.assertIn("No such device or address", str(error))
+
+    async def test_fifo(self) -> None:
+        """A FIFO is written to; when it is not read lines wait, then they are lost and counted, and
+        the gateway goes on."""
+        os.mkfifo(self.path)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        sink = self.sink(file=self.path)
+        self.addCleanup(sink.close)
+        lines = [f"{number:0100d}\n" for number in range(20_000)]
+        sink.write(lines)
+        self.assertTrue(5_000 < sink.lost < 12_000, sink.lost)
+        self.assertEqual(len(self.logged), 1, self.logged)
+        kept = 20_000 - sink.lost
+        found = b""
+        while found.count(b"\n") < kept:
+            try:
+                found += os.read(reader, 65536)
+            except BlockingIOError:
+                await deferLater(reactor, 0)
+        self.assertEqual(found.decode(), "".join(lines[:kept]))
+        await eventually(lambda: len(self.logged) == 2)
+        sink.write(["more\n"])
+        await eventually(lambda: os.read(reader, 100) == b"more\n")
+
+    def test_renamed(self) -> None:
+        """After a rename lines go to the renamed file until it is reopened, then to the new one:
+        none is lost, none is there twice."""
+        sink = self.sink(file=self.path)
+        moved = self.folder / "access.log.1"
+        sink.write(["1\n"])
+        self.path.rename(moved)
+        sink.write(["2\n"])
+        sink.reopen()
+        sink.write(["3\n"])
+        sink.reopen()
+        sink.write(["4\n"])
+        sink.close()
+        self.assertEqual((moved.read_text(), self.path.read_text()), ("1\n2\n", "3\n4\n"))
+        self.assertIn("is opened anew", self.logged[0])
+
+    def test_descriptors(self) -> None:
+        """Reopening keeps no descriptor open."""
+        sink = self.sink(file=self.path)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(50):
+            self.path.unlink()
+            sink.reopen()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        sink.close()
+
+    def test_cannot_be_reopened(self) -> None:
+        """If it cannot be reopened the lines go on to where they went, and that is said."""
+        sink = self.sink(file=self.path)
+        moved = self.folder / "moved"
+        self.path.rename(moved)
+        self.path.mkdir()
+        sink.reopen()
+        sink.write([LINE])
+        self.assertEqual(moved.read_text(), LINE)
+        self.assertEqual(len(self.logged), 1)
+        self.assertIn(f"{self.path} cannot be opened anew: Is a directory", self.logged[0])
+        self.path.rmdir()
+        sink.reopen()
+        sink.write([LINE])
+        self.assertEqual((moved.read_text(), self.path.read_text()), (LINE, LINE))
+        sink.close()
+
+
+class StandardOutputTests(SinkCase):
+    def standard_output(self, descriptor: int) -> None:
+        """Have this for it."""
+        stream = os.fdopen(descriptor, "w")
+        self.addCleanup(stream.close)
+        self.patch(sys, "__stdout__", stream)
+
+    def test_file(self) -> None:
         """`-` is what was standard output at first, whatever has been put in its place."""
-        path = Path(self.mktemp())
-        with path.open("w") as stream:
-            self.patch(sys, "__stdout__", stream)
-            self.patch(sys, "stdout", io.StringIO())
-            open_sink(AccessLog(file="-"), FILE)(LINE)
-            self.assertEqual(path.read_text(), LINE)
-            self.assertEqual(sys.stdout.getvalue(), "")
+        path = self.folder / "out"
+        self.standard_output(os.open(path, os.O_WRONLY | os.O_CREAT))
+        self.patch(sys, "stdout", io.StringIO())
+        sink = self.sink()
+        sink.write([LINE])
+        sink.write([LINE])
+        sink.reopen()
+        sink.close()
+        self.assertEqual(path.read_text(), LINE * 2)
+        self.assertEqual(sys.stdout.getvalue(), "")
+        self.assertFalse(sys.__stdout__.closed)
+        os.fstat(sys.__stdout__.fileno())
 
     def test_taken_away_later(self) -> None:
         """Where standard output is taken away before the first line, as twistd does when it goes
         into the background, lines go to the log as they are."""
-        with open(os.devnull, "w") as null:
-            write = open_sink(AccessLog(file="-"), FILE)
-            self.patch(sys, "__stdout__", null)
-            write(LINE * 2)
+        sink = self.sink()
+        self.standard_output(os.open(os.devnull, os.O_WRONLY))
+        self.assertIsInstance(sink.form(), JsonLine)
+        sink.write([LINE] * 2)
+        sink.close()
         self.assertEqual(self.logged, [LINE.rstrip()] * 2)
 
     def test_none(self) -> None:
         """So they do where there never was one."""
         self.patch(sys, "__stdout__", None)
-        open_sink(AccessLog(file="-"), FILE)(LINE)
+        sink = self.sink()
+        self.assertIsInstance(sink.form(), JsonLine)
+        sink.write([LINE])
         self.assertEqual(self.logged, [LINE.rstrip()])
+
+    def test_terminal(self) -> None:
+        """On a terminal lines are for people, unless the configuration says otherwise."""
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        self.standard_output(theirs)
+        log = accesslog.AccessLog(self.sink())
+        log.ended(over())
+        self.assertEqual(os.read(ours, 10_000).decode().replace("\r\n", "\n"), HumanLine()(over()))
+        log.close()
+        self.assertIsInstance(self.sink(format="json").form(), JsonLine)
+
+    def test_no_terminal(self) -> None:
+        """Elsewhere they are JSON, unless it says otherwise."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.standard_output(writer)
+        self.assertIsInstance(self.sink().form(), JsonLine)
+        self.assertIsInstance(self.sink(format="human").form(), HumanLine)
+
+    async def test_stopped_terminal(self) -> None:
+        """Who stops his terminal (Ctrl-S) does not stop the gateway; what was written meanwhile
+        comes when he goes on."""
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        self.standard_output(theirs)
+        sink = self.sink()
+        termios.tcflow(theirs, termios.TCOOFF)
+        for _ in range(1000):
+            sink.write([LINE] * 10)
+        termios.tcflow(theirs, termios.TCOON)
+        found = b""
+        os.set_blocking(ours, False)
+        while found.count(b"\n") < 10_000 - sink.lost:
+            try:
+                found += os.read(ours, 65536)
+            except BlockingIOError:
+                await deferLater(reactor, 0)
+        self.assertEqual(found.replace(b"\r\n", b"\n"), LINE.encode() * (10_000 - sink.lost))
+        sink.close()
+
+    async def slow_reader(self, reader: int) -> None:
+        """Nobody reads for a while, and then somebody does."""
+        flags = fcntl.fcntl(sys.__stdout__.fileno(), fcntl.F_GETFL)
+        sink = self.sink()
+        lines = [f"{number:099d}\n" for number in range(20_000)]
+        sink.write(lines)
+        self.assertGreater(sink.lost, 0)
+        self.assertEqual(self.logged, [])  # It might wait for the same reader.
+        kept, found = 20_000 - sink.lost, b""
+        os.set_blocking(reader, False)
+        while found.count(b"\n") < kept:
+            try:
+                found += os.read(reader, 65536)
+            except BlockingIOError:
+                await deferLater(reactor, 0)
+        self.assertEqual(found.decode(), "".join(lines[:kept]))
+        await eventually(lambda: len(self.logged) == 1)
+        self.assertIn(f"meanwhile: {sink.lost}", self.logged[0])
+        self.assertEqual(fcntl.fcntl(sys.__stdout__.fileno(), fcntl.F_GETFL), flags)
+        sink.close()
+
+    async def test_slow_pipe(self) -> None:
+        """A pipe that is not read makes nobody wait; the flags that others share stay."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.standard_output(writer)
+        await self.slow_reader(reader)
+
+    async def test_slow_pipe_of_somebody_else(self) -> None:
+        """Nor does one that we may not open anew."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.standard_output(writer)
+        self.patch(os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "no")))
+        self.assertIsInstance(carrier_of(writer), Polled)
+        await self.slow_reader(reader)
+
+    async def test_slow_socket(self) -> None:
+        """Nor does a stream socket, as a service of systemd has it."""
+        reader, writer = socket.socketpair()
+        self.addCleanup(reader.close)
+        self.standard_output(writer.detach())
+        await self.slow_reader(reader.fileno())
+
+    async def test_reader_gone(self) -> None:
+        """When the reader is gone, before or while lines wait, they are lost and counted."""
+        for waiting in (0, 3_000):
+            reader, writer = os.pipe()
+            self.standard_output(writer)
+            sink = self.sink()
+            sink.write(["x" * 99 + "\n"] * waiting)
+            os.close(reader)
+            if waiting:
+                await eventually(lambda sink=sink: sink.lost)
+            sink.write([LINE])
+            self.assertTrue(waiting - 700 < sink.lost - 1 <= waiting, sink.lost)
+            sink.close()
+
+
+class SocketTests(SinkCase):
+    """A real datagram socket in the place of syslog's and journald's."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = Path(os.path.relpath(self.folder / "socket"))
+        self.daemon = self.listen()
+
+    def listen(self) -> socket.socket:
+        daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        daemon.bind(str(self.path))
+        daemon.setblocking(False)
+        self.addCleanup(daemon.close)
+        return daemon
+
+    def received(self) -> list[bytes]:
+        found = []
+        try:
+            while True:
+                found.append(self.daemon.recv(1 << 20))
+        except BlockingIOError:
+            return found
+
+    def opened(self, to: str = "syslog", clock=reactor) -> Sink:
+        sink = self.sink(clock, to=to, socket=self.path)
+        self.addCleanup(sink.close)
+        return sink
+
+    def test_syslog(self) -> None:
+        """Each line is a datagram."""
+        log = accesslog.AccessLog(self.opened())
+        log.ended(over())
+        log.ended(over())
+        first, second = self.received()
+        self.assertEqual(first, second)
+        self.assertRegex(
+            first, rb'^<30>Jan 15 \d\d:\d\d:\d\d toolforge-gateway\[\d+\]: \{"time".*\}$'
+        )
+
+    def test_journald(self) -> None:
+        """Each entry is a datagram."""
+        log = accesslog.AccessLog(self.opened("journald"))
+        log.ended(over())
+        (entry,) = self.received()
+        self.assertTrue(entry.startswith(b'MESSAGE={"time"'), entry)
+        self.assertIn(b"\nTOOLFORGE_REQUEST_ID=1\n", entry)
+
+    def test_human(self) -> None:
+        """The message is for people where the configuration says so."""
+        sink = self.sink(to="journald", socket=self.path, format="human")
+        self.addCleanup(sink.close)
+        log = accesslog.AccessLog(sink)
+        log.ended(over())
+        self.assertIn(b"MESSAGE=2027-01-15 08:00:00.000Z 200 ", self.received()[0])
+
+    def test_nobody_there(self) -> None:
+        """A socket at which nobody is, is a complaint that says what to do."""
+        for to, daemon in (("syslog", "syslog daemon"), ("journald", "systemd-journald")):
+            error = self.assertRaises(
+                ConfigurationError, self.sink, to=to, socket=self.folder / "none"
+            )
+            self.assertRegex(str(error), f"nobody takes lines at .*/none: No such.*start.*{daemon}")
+        self.daemon.close()
+        error = self.assertRaises(ConfigurationError, self.opened)
+        self.assertIn("Connection refused", str(error))
+
+    async def test_slow(self) -> None:
+        """A daemon that is slow gets all lines in their order, and nobody waits for it."""
+        sink = self.opened()
+        lines = [f"{number}" for number in range(1000)]
+        sink.write(lines)
+        found: list[bytes] = []
+
+        def all_there() -> bool:
+            found.extend(self.received())
+            return len(found) == 1000
+
+        await eventually(all_there)
+        self.assertEqual(found, [line.encode() for line in lines])
+        self.assertEqual((sink.lost, self.logged), (0, []))
+
+    async def test_too_slow(self) -> None:
+        """What is more than waits is lost, counted and said; then it goes on."""
+        sink = self.opened()
+        for _ in range(2 * MOST // 1000):
+            sink.write(["x" * 1000])
+        self.assertGreater(sink.lost, MOST // 1000 - 600)
+        self.assertIn("it is not read fast enough", self.logged[0])
+        found: list[bytes] = []
+        kept = 2 * MOST // 1000 - sink.lost
+
+        def all_there() -> bool:
+            found.extend(self.received())
+            return len(found) == kept
+
+        await eventually(all_there)
+        await eventually(lambda: len(self.logged) == 2)
+        sink.write(["more"])
+        self.assertEqual(self.received(), [b"more"])
+
+    def test_restart(self) -> None:
+        """A daemon that is restarted gets what was said meanwhile, in its order."""
+        clock = Clock()
+        sink = self.opened(clock=clock)
+        sink.write(["1"])
+        self.assertEqual(self.received(), [b"1"])
+        self.daemon.close()
+        sink.write(["2"])
+        self.path.unlink()
+        sink.write(["3", "4"])
+        self.assertEqual(len(self.logged), 1, self.logged)
+        clock.advance(AGAIN)
+        self.daemon = self.listen()
+        self.assertEqual(self.received(), [])
+        clock.advance(AGAIN)
+        self.assertEqual(self.received(), [b"2", b"3", b"4"])
+        self.assertEqual((sink.lost, len(self.logged)), (0, 2))
+
+    def test_restarted_between_lines(self) -> None:
+        """If it is back before the next line nobody notices."""
+        sink = self.opened()
+        self.daemon.close()
+        self.path.unlink()
+        self.daemon = self.listen()
+        sink.write(["1"])
+        self.assertEqual(self.received(), [b"1"])
+        self.assertEqual(self.logged, [])
+
+    def test_too_long(self) -> None:
+        """A line that is longer than a datagram can be is lost alone."""
+        sink = self.opened()
+        sink.write(["1", "x" * 500_000, "2"])
+        self.assertEqual(self.received(), [b"1", b"2"])
+        self.assertEqual(sink.lost, 1)
+        self.assertIn("500000 bytes are more than it takes at once", self.logged[0])
+
+    def test_longest(self) -> None:
+        """The longest line that a request can make is not too long."""
+        for to in ("syslog", "journald"):
+            sink = self.opened(to)
+            log = accesslog.AccessLog(sink)
+            log.ended(over(method="\u2028" * 10**6, path="\u2028" * 10**6))
+            self.assertEqual((len(self.received()), sink.lost), (1, 0))
+
+    def test_reopen(self) -> None:
+        """Reopening connects anew, and says it if nobody is there."""
+        sink = self.opened()
+        sink.reopen()
+        self.path.unlink()
+        sink.reopen()
+        self.assertIn("cannot connect anew", self.logged[0])
+        sink.write(["1"])
+        self.assertEqual(self.received(), [b"1"])
+
+    def test_end(self) -> None:
+        """What nobody has taken at the end is counted and said."""
+        sink = self.sink(Clock(), to="syslog", socket=self.path)
+        self.daemon.close()
+        sink.write(["1", "2"])
+        sink.close()
+        self.assertEqual(sink.lost, 2)
+        self.assertIn("lines lost: 2", self.logged[-1])
+
+
+class OutboxTests(SinkCase):
+    def test_no_memory(self) -> None:
+        """A kernel without memory for it is asked again later, not over and over."""
+        clock, lost = Clock(), []
+        answers = [OSError(105, "No buffer space available"), 3]
+
+        class Carrier(Written):
+            def send(self, data: bytes) -> int:
+                answer = answers.pop(0)
+                if isinstance(answer, OSError):
+                    raise answer
+                return answer
+
+        box = Outbox(Carrier(99), clock, Losses("x", clock))
+        box.put(b"abc", 1)
+        self.assertEqual(len(clock.getDelayedCalls()), 1)
+        clock.advance(outbox.AGAIN)
+        self.assertEqual((answers, clock.getDelayedCalls(), lost), ([], [], []))

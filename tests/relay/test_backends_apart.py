@@ -236,6 +236,6 @@ class QueueTests(Two):
         await self.held()
         others = await self.crowd(2)
         await eventually(lambda: any(b"backend-busy" in each.received for each in others))
-        await eventually(lambda: any("backend-busy" == line["reason"] for line in self.log()))
+        await eventually(lambda: any(line["reason"] == "backend-busy" for line in self.log()))
         states = self.service.process.overview.board.public().sections[0].value
         self.assertEqual({each["state"] for each in states}, {"unknown"})

@@ -280,3 +280,14 @@ class WatchdogTests(SynchronousTestCase):
         said = [datagram for datagram in heard if datagram.startswith("STATUS")]
         self.assertEqual(said, [f"STATUS={number}" for number in range(QUEUE + 30)])
         self.assertLess(heard.count("WATCHDOG=1"), 6)
+
+
+class StoppingTests(SynchronousTestCase):
+    """The end may take longer than the unit says."""
+
+    def test_patience(self) -> None:
+        """How long the end may take is said in microseconds, with STOPPING=1."""
+        ear = Ear(self)
+        notifier = Notifier.from_environment({"NOTIFY_SOCKET": ear.address}, Clock())
+        notifier.stopping("drains", within=55.5)
+        self.assertEqual(ear.heard(), ["STOPPING=1\nEXTEND_TIMEOUT_USEC=55500000\nSTATUS=drains"])

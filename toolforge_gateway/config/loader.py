@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import cast
 
 import attrs
 
@@ -18,10 +19,15 @@ from toolforge_gateway.config.options import Options, Report, Source, by_line, s
 from toolforge_gateway.config.origins import read_allowed_origins
 from toolforge_gateway.config.processes import check_holdable, read_control, read_workers
 from toolforge_gateway.config.values import (
+    LOG_FACILITIES,
+    LOG_FORMATS,
+    LOG_TARGETS,
     AccessLog,
     AuthenticatorSection,
     Configuration,
     Control,
+    LogFormat,
+    LogTarget,
     Operations,
     Origin,
     Timeouts,
@@ -241,6 +247,29 @@ def _access_log(options: Options) -> AccessLog:
     section = options.section("access_log")
     if section is None:
         return AccessLog()
-    section.choice("format", ("json",), "json")
+    form = section.choice("format", LOG_FORMATS, "auto")
     file = None if section.text("file") == "-" else section.file("file")
-    return AccessLog("json", file or "-")
+    to = section.choice("to", LOG_TARGETS, "stdout" if file is None else "file")
+    socket = section.file("socket")
+    facility = section.choice("facility", LOG_FACILITIES, "daemon")
+    if to == "file" and file is None and not (section.has("file") and section.raw("file") != "-"):
+        section.complain(
+            "file" if section.has("file") else "to",
+            "says no file to write to",
+            "add the file's name as access_log.file, or write to: stdout",
+        )
+    elif to != "file" and file is not None:
+        section.complain("file", f"is for lines that go to a file, not to {to}", "remove it")
+    if to not in ("syslog", "journald") and section.has("socket"):
+        section.complain("socket", f"is for syslog and journald, not for {to}", "remove it")
+    if to != "syslog" and section.has("facility"):
+        section.complain("facility", f"is for syslog, not for {to}", "remove it")
+    where = next(key for key in ("socket", "file", "to", "") if not key or section.has(key))
+    return AccessLog(
+        cast(LogFormat, form),
+        file or "-",
+        cast(LogTarget, to),
+        socket,
+        facility or "daemon",
+        section.origin_of(where),
+    )

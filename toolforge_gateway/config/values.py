@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import attrs
 
@@ -338,13 +338,33 @@ class AuthenticatorSection:
     origin: Origin = attrs.field(eq=False)
 
 
+LogFormat = Literal["auto", "json", "human"]
+LogTarget = Literal["stdout", "file", "syslog", "journald"]
+LOG_FORMATS: tuple[str, ...] = get_args(LogFormat)
+LOG_TARGETS: tuple[str, ...] = get_args(LogTarget)
+LOG_FACILITIES = ("user", "daemon", *(f"local{number}" for number in range(8)))
+"""Those of syslog that an access log may have."""
+
+
 @attrs.frozen
 class AccessLog:
-    """Where the line per request goes."""
+    """Where the line per request goes, and what it looks like."""
 
-    format: Literal["json"] = "json"
+    format: LogFormat = "auto"
+    """auto: for people on a terminal, else JSON."""
     file: Path | Literal["-"] = "-"
-    """"-" is standard output."""
+    """"-" unless the lines go to a file."""
+    to: LogTarget = attrs.field()
+    socket: Path | None = None
+    """Of syslog or journald; None: where it usually is."""
+    facility: str = "daemon"
+    """For syslog."""
+    origin: Origin | None = attrs.field(default=None, eq=False)
+    """Of the key that says where to."""
+
+    @to.default
+    def _to(self) -> LogTarget:
+        return "stdout" if self.file == "-" else "file"
 
 
 @attrs.frozen

@@ -48,8 +48,8 @@ def run(argv: Sequence[str]) -> int:
         if not _usable(tls):
             write_demo(tls)
         configuration = config.load(options.config)
-        port = _gateway_port(configuration)
-        _refuse_busy_ports(configuration)
+        _refuse_busy_ports(configuration, gateway=not options.backends)
+        port = 0 if options.backends else _gateway_port(configuration)
     except ConfigurationError as error:
         print(*error.complaints, sep="\n", file=sys.stderr)
         return 2
@@ -59,9 +59,11 @@ def run(argv: Sequence[str]) -> int:
     if options.check:
         # The outcome of each step is what is wanted on the terminal.
         configuration = attrs.evolve(configuration, access_log=AccessLog(file=Path("/dev/null")))
-    runner = Runner(HOST, port, tls)
     try:
-        task.react(_serve, (configuration, runner, options.check))
+        if options.backends:
+            task.react(_serve_backends, (configuration, tls))
+        else:
+            task.react(_serve, (configuration, Runner(HOST, port, tls), options.check))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0
@@ -77,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
         "--prepare",
         action="store_true",
         help="only write the throw-away keys and certificates that the configuration names",
+    )
+    what.add_argument(
+        "--backends",
+        action="store_true",
+        help="only the sample backends, for a gateway that runs by itself",
     )
     what.add_argument(
         "--check", action="store_true", help="try the lines, say what came of it, and end"
@@ -118,6 +125,16 @@ def _serve(reactor, configuration: Configuration, runner: Runner, check: bool):
         raise SystemExit(1 if failed else 0)
     _print_lines(runner)
     yield Deferred()  # react ends it at Ctrl-C
+
+
+def _serve_backends(reactor, configuration: Configuration, tls: Path) -> Deferred[None]:
+    """Run the sample backends alone, until the process is told to end."""
+    _start_backends(reactor, configuration, tls)
+    urls = ", ".join(f"{each.path} at {each.url.authority}" for each in configuration.backends)
+    said = f"Sample backends listen: {urls}"
+    reactor.callWhenRunning(reactor.callLater, 0, print, said)
+    reactor.callWhenRunning(reactor.callLater, 0, sys.stdout.flush)
+    return Deferred()  # react ends it at Ctrl-C
 
 
 def _start_backends(reactor, configuration: Configuration, tls: Path) -> None:
@@ -180,11 +197,13 @@ def _gateway_port(configuration: Configuration) -> int:
     return int(found["port"])
 
 
-def _refuse_busy_ports(configuration: Configuration) -> None:
-    """:raise CannotStart: somebody else listens where we want to."""
+def _refuse_busy_ports(configuration: Configuration, gateway: bool = True) -> None:
+    """:param gateway: whether the gateway listens as well, and not the backends alone.
+    :raise CannotStart: somebody else listens where we want to.
+    """
     wanted = [("127.0.0.1", backend.url.port) for backend in configuration.backends]
-    endpoints = [listener.endpoint for listener in configuration.listen]
-    if configuration.operations is not None:
+    endpoints = [listener.endpoint for listener in configuration.listen] if gateway else []
+    if gateway and configuration.operations is not None:
         endpoints.append(configuration.operations.endpoint)
     for endpoint in endpoints:
         found = _TCP.match(endpoint)

@@ -1,102 +1,79 @@
-"""The access log: one JSON object a line, for each exchange.
-
-Nothing a client sends can break out of its line or its string: JSON escapes
-controls, quotes and everything that is not ASCII.  Queries are not in it at
-all, since they may hold tokens, nor is what follows a "=" within a path.
-"""
+"""The access log: a line for each exchange, handed on to where `observe.sinks` leads."""
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Callable
-from json.encoder import encode_basestring_ascii as quoted
 
 from zope.interface import implementer
 
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.model import Exchange
+from toolforge_gateway.observe.lines import Form
+from toolforge_gateway.observe.sinks import Sink
 
-LONGEST_PATH = 2048
-"""Characters; what is cut off is marked by an ellipsis."""
 
-_VALUE = re.compile("(=|%3[Dd])[^/]*")
-"""A value within a segment: whoever writes `;token=` or `%3Ftoken=` meant a query."""
+def at_once(call: Callable[[], None]) -> None:
+    """Wait for nothing."""
+    call()
 
 
 @implementer(IObserver)
 class AccessLog:
-    """Writes the line.
+    """Writes the lines.
 
-    :param write: takes one line, with its newline.
+    Those that were said in one turn of the reactor are handed on together: one write is enough
+    for them, and a busy gateway has several in each turn.
+
+    :param sink: where they go.
+    :param after: calls back when the turn is over; at once if there is none.
     """
 
-    def __init__(self, write: Callable[[str], object]):
-        self._write = write
-        self._second = (-1, "")
+    def __init__(self, sink: Sink, after: Callable[[Callable[[], None]], object] = at_once):
+        self._sink = sink
+        self._after = after
+        self._lines: list[str] = []
+        self._lost_before = 0
+        self._form: Form = self._first
 
     def ended(self, exchange: Exchange) -> None:
         """See `IObserver`."""
-        self._write(self.line(exchange))
+        lines = self._lines
+        lines.append(self._form(exchange))
+        if len(lines) == 1:
+            self._after(self.flush)
 
-    def line(self, exchange: Exchange) -> str:
-        """The line of one exchange; `docs/configuration.md` explains each member.
+    def flush(self) -> None:
+        """Hand on what there is, now."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._sink.write(lines)
 
-        Put together by hand: a general encoder takes several times as long,
-        and this is done for every request.
-        """
-        remarks = exchange.remarks
-        if remarks is None:
-            who_and_what = _who_and_what(exchange)
-        else:
-            who_and_what = remarks.get(AccessLog, "")
-            if not who_and_what:
-                who_and_what = remarks[AccessLog] = _who_and_what(exchange)
-        request_id = quoted(exchange.request_id)
-        trace_id = quoted(exchange.trace_id) if exchange.trace_id else request_id
-        return (
-            f'{{"time":"{self._time(exchange.started)}",'
-            f'"request_id":{request_id},'
-            f'"trace_id":{trace_id},'
-            f"{who_and_what}"
-            f'"status":{exchange.status},'
-            f'"reason":{quoted(exchange.reason)},'
-            f'"complete":{"true" if exchange.complete else "false"},'
-            f'"bytes_in":{exchange.bytes_in},'
-            f'"bytes_out":{exchange.bytes_out},'
-            f'"head_seconds":{_seconds(exchange.head_after)},'
-            f'"seconds":{_seconds(exchange.ended_after)}}}\n'
-        )
+    def take(self, sink: Sink) -> None:
+        """Lead the lines elsewhere from now on; those of before go to where they were to go, and
+        that is closed."""
+        self.flush()
+        before, self._sink = self._sink, sink
+        self._form = self._first
+        before.close()
+        self._lost_before += before.lost
 
-    def _time(self, moment: float) -> str:
-        """RFC 3339 with milliseconds, in UTC; the second is written once."""
-        milliseconds = int(moment * 1000)
-        second = milliseconds // 1000
-        if self._second[0] != second:
-            self._second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._second[1]}.{milliseconds % 1000:03d}+00:00"
+    def reopen(self) -> None:
+        """Open the file anew under its name, or connect anew; what was said before goes to where it
+        was to go.  What cannot be opened is said in the log, and the lines go on as before."""
+        self.flush()
+        self._sink.reopen()
 
+    def close(self) -> None:
+        """Nothing is left to be told."""
+        self.flush()
+        self._sink.close()
 
-def _who_and_what(exchange: Exchange) -> str:
-    """The members that exchanges with the same `remarks` have in common."""
-    identity = exchange.identity
-    path = exchange.path
-    if "=" in path or "%3" in path:
-        path = _VALUE.sub("\\1\u2026", path)
-    if len(path) > LONGEST_PATH:
-        path = path[:LONGEST_PATH] + "\u2026"
-    return (
-        f'"client":{quoted(exchange.client)},'
-        f'"tls":{quoted(exchange.tls_version)},'
-        f'"identity":{quoted(identity.name)},'
-        f'"kind":"{identity.kind.value}",'
-        f'"authenticator":{quoted(identity.authenticator)},'
-        f'"backend":{quoted(exchange.backend)},'
-        f'"method":{quoted(exchange.method)},'
-        f'"path":{quoted(path)},'
-        + (f'"asked_by":{quoted(exchange.asked_by)},' if exchange.asked_by else "")
-    )
+    @property
+    def lost(self) -> int:
+        """Lines that could not be written, since the process began."""
+        return self._lost_before + self._sink.lost
 
-
-def _seconds(duration: float | None) -> str:
-    return "null" if duration is None else f"{duration:.6f}"
+    def _first(self, exchange: Exchange) -> str:
+        """What lines look like may be known only when there is one."""
+        self._form = self._sink.form()
+        return self._form(exchange)

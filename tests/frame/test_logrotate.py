@@ -1,0 +1,113 @@
+"""SIGUSR1: the running program opens its access log anew; no line is lost, none is there twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from twisted.trial.unittest import SynchronousTestCase
+
+from bootstrap.environment import ROOT
+from tests.clients.stage import free_port, pki
+from tests.frame.test_tap import TWISTD
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def wait(condition, within: float = 20.0) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("waited in vain")
+        time.sleep(0.02)
+
+
+class RotationTests(SynchronousTestCase):
+    """A process of its own, asked over one connection while its log is moved away."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).resolve()
+        self.folder.mkdir(parents=True)
+        (self.folder / "tls").symlink_to(pki())
+        self.port = free_port()
+        document = yaml.safe_load((ROOT / "etc" / "gateway.yaml").read_text())
+        document["listen"][0]["endpoint"] = f"tcp:{self.port}:interface=127.0.0.1"
+        document["access_log"] = {"file": "access.log"}
+        del document["operations"]
+        (self.folder / "gateway.yaml").write_text(yaml.safe_dump(document))
+        self.own_log = self.folder / "own.log"
+        self.log = self.folder / "access.log"
+        words = ["-n", "--pidfile=", f"--logfile={self.own_log}", "toolforge-gateway"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TWISTD, *words, "-c", "gateway.yaml"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+        wait(lambda: "starting on" in self.said())
+        context = ssl.create_default_context(cafile=str(pki() / "server-ca.crt"))
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        self.client = context.wrap_socket(raw, server_hostname="localhost")
+        self.addCleanup(self.client.close)
+
+    def said(self) -> str:
+        """The program's own log, and those that it has put aside."""
+        return "".join(each.read_text() for each in sorted(self.folder.glob("own.log*")))
+
+    def ask(self) -> None:
+        self.client.sendall(REQUEST)
+        received = b""
+        while not received.endswith(b"ok\n"):
+            piece = self.client.recv(65536)
+            self.assertTrue(piece)
+            received += piece
+
+    def test_moved_away(self) -> None:
+        """However often it is moved away under use, each request is there once, in its order."""
+        for number in range(5):
+            for _ in range(20):
+                self.ask()
+            self.log.rename(self.folder / f"access.log.{number}")
+            self.ask()
+            self.process.send_signal(signal.SIGUSR1)
+            for _ in range(20):
+                self.ask()
+            wait(self.log.exists)
+        self.ask()
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.wait(20), 0)
+        ids = []
+        for name in [*(f"access.log.{number}" for number in range(5)), "access.log"]:
+            lines = (self.folder / name).read_text().splitlines()
+            self.assertTrue(lines, name)
+            ids += [int(json.loads(line)["request_id"][16:], 16) for line in lines]
+        self.assertEqual(ids, list(range(1, 5 * 41 + 2)))
+
+    def test_cannot(self) -> None:
+        """If it cannot be opened anew the old one stays in use, and the log says why."""
+        self.ask()
+        moved = self.folder / "moved"
+        self.log.rename(moved)
+        self.log.mkdir()
+        self.process.send_signal(signal.SIGUSR1)
+        wait(lambda: "cannot be opened anew: Is a directory" in self.said())
+        self.ask()
+        wait(lambda: moved.read_text().count("\n") == 2)
+
+    def test_own_log(self) -> None:
+        """twistd begins a new file for its own log then, as it always did."""
+        self.process.send_signal(signal.SIGUSR1)
+        wait((self.folder / "own.log.1").exists)
+        wait(lambda: "is opened anew" in self.said())
