@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -300,9 +299,8 @@ class RefusedTests(CertificateTestCase):
 
     def test_memory_is_bounded(self) -> None:
         """Facts are remembered for a bounded number of certificates, and stay right."""
-        side = attrs.evolve(
-            self.side, verifier=attrs.evolve(self.side.verifier, facts=FactsMemory(2))
-        )
+        side = self.side
+        side.verifier.facts = FactsMemory(2)
         issued = [self.files.kubernetes.issue([("CN", f"tool-{n}")]) for n in range(4)]
         for number in (0, 1, 2, 3, 3, 0):
             found = self.examine(issued[number], side=side)
@@ -318,7 +316,7 @@ class RefusedTests(CertificateTestCase):
             found = self.examine(issued[number])
             assert found is not None
             self.assertEqual(found.subject.values("CN"), (f"tool-{number}",))
-            self.assertLessEqual(len(self.side.verifier._judged), 2)
+            self.assertLessEqual(len(self.side.verifier._known), 2)
 
     def test_fingerprint(self) -> None:
         """A chain is told by all its certificates; who shows none has no chain."""

@@ -6,7 +6,7 @@ that came with a complaint is ever used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from OpenSSL import crypto
 
 from toolforge_gateway.config.values import SettingFile
 from toolforge_gateway.errors import Complaint, ConfigurationError
+from toolforge_gateway.tls.chain import stranger
 from toolforge_gateway.tls.options import CertificateKey, KeyPair
 
 _USAGE_NAMES = {
@@ -33,6 +34,8 @@ class Findings:
     now: float
     """POSIX seconds."""
     complaints: list[Complaint] = attrs.field(factory=list)
+    content: Callable[[Path], bytes] = Path.read_bytes
+    """Where the files' bytes come from; raises OSError."""
 
     def complain(self, setting: SettingFile, what: str, remedy: str = "") -> None:
         """Record what is wrong with a file."""
@@ -50,7 +53,7 @@ class Findings:
 def read_bytes(setting: SettingFile, findings: Findings) -> bytes | None:
     """The content of a file; None after a complaint."""
     try:
-        return Path(setting.path).read_bytes()
+        return findings.content(setting.path)
     except OSError as error:
         findings.complain(
             setting, f"cannot be read: {error.strerror}", "name a file that this user may read"
@@ -84,7 +87,7 @@ def read_authorities(setting: SettingFile, findings: Findings) -> tuple[x509.Cer
     certificates = read_certificates(setting, findings)
     before = len(findings.complaints)
     for certificate in certificates:
-        name = certificate.subject.rfc4514_string() or "one without a name"
+        name = named(certificate)
         if not is_authority(certificate):
             findings.complain(
                 setting, f"has a certificate of no authority ({name})", "give the CA's certificate"
@@ -128,6 +131,7 @@ def read_key_pair(
             f"is not issued for {_USAGE_NAMES[usage]}",
             "have it issued with that extended key usage",
         )
+    _check_chain(certificates, certificate_file, findings)
     try:
         key = serialization.load_pem_private_key(data, password=None)
     except TypeError:
@@ -146,6 +150,29 @@ def read_key_pair(
             "the first certificate of that file must be the one of this key",
         )
     return KeyPair(own, key, tuple(chain)) if len(findings.complaints) == before else None
+
+
+def _check_chain(
+    certificates: Sequence[x509.Certificate], setting: SettingFile, findings: Findings
+) -> None:
+    """What is wrong with the certificates behind our own."""
+    for each in certificates[1:]:
+        if not_after(each) <= findings.now:
+            findings.complain(
+                setting, f"has an expired intermediate ({named(each)})", "give the present one"
+            )
+    odd = stranger(certificates)
+    if odd is not None:
+        findings.complain(
+            setting,
+            f"has a certificate that issued none of those before it ({named(odd)})",
+            "write ours first, then the one that issued it, and so on; leave out all others",
+        )
+
+
+def named(certificate: x509.Certificate) -> str:
+    """Its subject by RFC 4514, for people."""
+    return certificate.subject.rfc4514_string() or "one without a name"
 
 
 def same_name(one: x509.Certificate, other: x509.Certificate) -> bool:

@@ -109,6 +109,21 @@ class GatewayCertificateOptions(CertificateOptions):
             self._gateway_context = self._build()
         return self._gateway_context
 
+    def adopt(self, other: GatewayCertificateOptions) -> None:
+        """From now on make connections as the other one does; those that are there stay as
+        they are.
+
+        :param other: for the same end of connections.
+        :raise SSL.Error: see `getContext`; nothing has changed then.
+        """
+        context = other.getContext()
+        self.privateKey = other.privateKey
+        self.certificate = other.certificate
+        self.extraCertChain = other.extraCertChain
+        self.caCerts = other.caCerts
+        self.verify = other.verify
+        self._gateway_context = context
+
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
         """A connection that a client has just opened, in memory."""
         connection = SSL.Connection(self.getContext(), None)
@@ -177,6 +192,18 @@ client that likes ChaCha20 best has no AES in hardware, and gets ChaCha20."""
 _MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2
 """SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER of openssl/ssl.h; pyOpenSSL sets it by
 itself since 23.1 and never gave it a name."""
+
+
+def built(
+    pair: KeyPair, trusted: Sequence[x509.Certificate], *, required: bool, for_server: bool
+) -> GatewayCertificateOptions:
+    """Options whose context is there; two milliseconds' work, on any thread.
+
+    :raise SSL.Error: see `GatewayCertificateOptions.getContext`.
+    """
+    options = GatewayCertificateOptions(pair, trusted, required=required, for_server=for_server)
+    options.getContext()
+    return options
 
 
 def weakness(error: SSL.Error) -> tuple[str, str]:

@@ -11,25 +11,9 @@ from collections.abc import Sequence
 
 from OpenSSL import crypto
 
-from toolforge_gateway.errors import BadEvidence
 from toolforge_gateway.model import Certificate
-from toolforge_gateway.tls.facts import refused
-from toolforge_gateway.tls.options import VERIFY_DEPTH
-from toolforge_gateway.tls.private import for_clients
-from toolforge_gateway.tls.strength import is_strong
+from toolforge_gateway.tls.anchors import Unverified
 from toolforge_gateway.tls.verifier import ClientVerifier
-
-
-class Unverified(BadEvidence):
-    """OpenSSL does not take the chain: a handshake would end with an alert.
-
-    :ivar why: in OpenSSL's words.
-    """
-
-    def __init__(self, why: str):
-        known = refused("certificate-unverified", f"your certificate could not be verified: {why}")
-        super().__init__(known.status, known.reason, known.message, known.close)
-        self.why = why
 
 
 class ShownCertificates:
@@ -40,10 +24,6 @@ class ShownCertificates:
 
     def __init__(self, verifier: ClientVerifier):
         self._verifier = verifier
-        self._store = crypto.X509Store()
-        for_clients(self._store)
-        for der in verifier.anchors:
-            self._store.add_cert(crypto.load_certificate(crypto.FILETYPE_ASN1, der))
 
     def examine(self, certificates: Sequence[bytes]) -> Certificate:
         """Judge a chain.
@@ -53,16 +33,7 @@ class ShownCertificates:
         :raise BadEvidence: 403; `Unverified` where a handshake would fail.
         """
         leaf, *between = map(_load, certificates)
-        context = crypto.X509StoreContext(self._store, leaf, between)
-        try:
-            chain = context.get_verified_chain()
-        except crypto.X509StoreContextError as error:
-            raise Unverified(str(error)) from None
-        if len(chain) - 2 > VERIFY_DEPTH:
-            raise Unverified("the chain is too long")
-        if not is_strong([each.to_cryptography() for each in chain]):
-            raise Unverified("a key or a signature is too weak")
-        return self._verifier.judge(chain)
+        return self._verifier.judge(self._verifier.anchors.chain_of(leaf, between))
 
 
 def _load(der: bytes) -> crypto.X509:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 import attrs
 from cryptography import x509
 
+from toolforge_gateway.tls.anchors import Anchor
 from toolforge_gateway.tls.client import UpstreamSide
-from toolforge_gateway.tls.files import not_after
-from toolforge_gateway.tls.options import GatewayCertificateOptions
+from toolforge_gateway.tls.files import not_after, not_before
+from toolforge_gateway.tls.options import KeyPair
+from toolforge_gateway.tls.pair import end_of
 from toolforge_gateway.tls.server import ServerSide
-from toolforge_gateway.tls.verifier import Anchor
 
 LONGEST_NAME = 100
 """Characters of a subject; what is cut off is marked by an ellipsis."""
@@ -29,6 +30,8 @@ class Validity:
     """By RFC 4514."""
     ends: float | None
     """POSIX seconds; None: it is missing."""
+    begins: float | None = None
+    """POSIX seconds; None: it is missing."""
 
 
 def of_listener(where: str, side: ServerSide) -> Sequence[Validity]:
@@ -36,22 +39,20 @@ def of_listener(where: str, side: ServerSide) -> Sequence[Validity]:
 
     :param where: what the listener is called.
     """
-    found = _own(f"server certificate of {where}", "server", side.creator)
-    anchors = list(side.verifier.anchors.items())
-    for der, anchor in anchors:
-        name = anchor.client_ca + _which(anchor, [each for _, each in anchors])
-        certificate = x509.load_der_x509_certificate(der)
-        found.append(
-            Validity(f"client CA {name}", "client-ca", _subject(certificate), anchor.not_after)
-        )
-        if anchor.lists is not None:
-            revoked = anchor.lists.list_of(anchor.index)
+    found = [_own(f"server certificate of {where}", "server", side.pair)]
+    anchors = side.verifier.anchors.all
+    for anchor in anchors:
+        name = anchor.client_ca + _which(anchor, anchors)
+        found.append(_authority(f"client CA {name}", "client-ca", anchor.certificate))
+        if anchor.revocable:
+            revoked = anchor.revoked
             found.append(
                 Validity(
                     f"revocation list of {name}",
                     "revocation-list",
-                    _subject(certificate),
+                    _subject(anchor.certificate),
                     None if revoked is None else revoked.next_update,
+                    None if revoked is None else revoked.last_update,
                 )
             )
     return found
@@ -59,18 +60,11 @@ def of_listener(where: str, side: ServerSide) -> Sequence[Validity]:
 
 def of_upstream(side: UpstreamSide) -> Sequence[Validity]:
     """What we show to backends, and by what we know them."""
-    found = _own("certificate shown to backends", "upstream", side.options)
-    authorities = [each.to_cryptography() for each in side.options.caCerts or ()]
+    found = [_own("certificate shown to backends", "upstream", side.pair)]
+    authorities = side.authorities
     for number, certificate in enumerate(authorities, 1):
         which = f" ({number} of {len(authorities)})" if len(authorities) > 1 else ""
-        found.append(
-            Validity(
-                f"CA of the backends{which}",
-                "upstream-ca",
-                _subject(certificate),
-                not_after(certificate),
-            )
-        )
+        found.append(_authority(f"CA of the backends{which}", "upstream-ca", certificate))
     return found
 
 
@@ -79,13 +73,15 @@ def once_each(found: Iterable[Validity]) -> Sequence[Validity]:
     return list(dict.fromkeys(found))
 
 
-def _own(name: str, kind: str, options: GatewayCertificateOptions) -> list[Validity]:
-    """A certificate of ours, which ends with the first of its chain."""
-    assert options.certificate is not None, "GatewayCertificateOptions always has one"
-    certificate = options.certificate.to_cryptography()
-    chain = [each.to_cryptography() for each in options.extraCertChain]
-    ends = min(map(not_after, [certificate, *chain]))
-    return [Validity(name, kind, _subject(certificate), ends)]
+def _own(name: str, kind: str, pair: KeyPair) -> Validity:
+    certificate = pair.certificate
+    return Validity(name, kind, _subject(certificate), end_of(pair), not_before(certificate))
+
+
+def _authority(name: str, kind: str, certificate: x509.Certificate) -> Validity:
+    return Validity(
+        name, kind, _subject(certificate), not_after(certificate), not_before(certificate)
+    )
 
 
 def _which(anchor: Anchor, anchors: Sequence[Anchor]) -> str:

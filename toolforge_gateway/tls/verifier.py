@@ -7,7 +7,7 @@ ended as a TLS alert, and no word of HTTP was spoken.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 from OpenSSL import SSL, crypto
@@ -15,24 +15,12 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from toolforge_gateway.interfaces import IClientVerifier
-from toolforge_gateway.model import Certificate, Kind
+from toolforge_gateway.model import Certificate
+from toolforge_gateway.tls.anchors import Anchor, Anchors
 from toolforge_gateway.tls.facts import FactsMemory, refused
 from toolforge_gateway.tls.files import not_after
 from toolforge_gateway.tls.private import chain_fingerprint
-from toolforge_gateway.tls.revocation import ListFile, RevocationList
-
-
-@attrs.frozen
-class Anchor:
-    """One certificate of a configured client CA."""
-
-    client_ca: str
-    identifies: frozenset[Kind]
-    not_after: float
-    lists: ListFile | None
-    """None: the CA was configured without revocation."""
-    index: int
-    """This certificate's place among those of the CA."""
+from toolforge_gateway.tls.revocation import RevocationList
 
 
 @attrs.frozen
@@ -52,23 +40,29 @@ a chain that was judged before."""
 
 
 @implementer(IClientVerifier)
-@attrs.frozen
 class ClientVerifier:
     """Finds which CA vouches, and whether the certificate is good for us.
 
-    :param anchors: by the DER form of the CA's certificate.  Never by name:
-        two authorities may bear the same one.
+    :ivar anchors: those that vouch now.
+    :param clock: its `seconds()` are POSIX time.
     """
 
-    anchors: Mapping[bytes, Anchor]
-    clock: IReactorTime
-    facts: FactsMemory = attrs.field(factory=FactsMemory, eq=False)
-    _judged: dict[bytes, _Judged] = attrs.field(factory=dict, eq=False, init=False, repr=False)
+    def __init__(self, anchors: Anchors, clock: IReactorTime):
+        self.anchors = anchors
+        self.clock = clock
+        self.facts = FactsMemory()
+        self._known: dict[bytes, _Judged] = {}
+
+    def adopt(self, anchors: Anchors) -> None:
+        """Others vouch from now on, or there are other lists; who was examined before is to be
+        examined again."""
+        self.anchors = anchors
+        self._known.clear()
 
     def examine(self, connection: SSL.Connection) -> Certificate | None:
         """See `IClientVerifier.examine`."""
         fingerprint = chain_fingerprint(connection)
-        judged = self._judged.get(fingerprint)
+        judged = self._known.get(fingerprint)
         if judged is None:
             chain = connection.get_verified_chain()
             if not chain:
@@ -77,9 +71,9 @@ class ClientVerifier:
                 raise refused("certificate-unverified", "your certificate could not be verified")
             judged = self._judge(chain)
             if fingerprint:
-                if len(self._judged) >= REMEMBERED:
-                    del self._judged[next(iter(self._judged))]
-                self._judged[fingerprint] = judged
+                if len(self._known) >= REMEMBERED:
+                    del self._known[next(iter(self._known))]
+                self._known[fingerprint] = judged
         return self._unless_revoked(judged)
 
     def judge(self, chain: Sequence[crypto.X509]) -> Certificate:
@@ -96,9 +90,13 @@ class ClientVerifier:
             raise refused(
                 "certificate-of-authority", "an authority is no client; use a client certificate"
             )
-        anchor = self.anchors.get(crypto.dump_certificate(crypto.FILETYPE_ASN1, chain[-1]))
+        anchor = self.anchors.of(chain[-1])
         if anchor is None:
-            raise refused("certificate-unverified", "your certificate could not be verified")
+            # The anchors have changed since the handshake: another may vouch now, such as the
+            # CA's own new certificate.
+            chain = self.anchors.chain_of(chain[0], chain[1:])
+            anchor = self.anchors.of(chain[-1])
+            assert anchor is not None, "only an anchor ends a verified chain"
         facts = self.facts.of(chain[0])
         certificate = Certificate(
             subject=facts.subject,
@@ -119,10 +117,9 @@ class ClientVerifier:
     def _unless_revoked(self, judged: _Judged) -> Certificate:
         """The certificate, if its CA has not taken it back until now."""
         anchor = judged.anchor
-        if anchor.lists is None:
+        if not anchor.revocable:
             return judged.certificate
-        revoked = anchor.lists.list_of(anchor.index)
-        list_until = self._check_revocation(revoked, judged.serial, judged.direct)
+        list_until = self._check_revocation(anchor.revoked, judged.serial, judged.direct)
         return attrs.evolve(judged.certificate, list_until=list_until)
 
     def _check_revocation(self, revoked: RevocationList | None, serial: int, direct: bool) -> float:
