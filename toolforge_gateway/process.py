@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from twisted.internet.threads import deferToThreadPool
 
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
@@ -14,6 +15,7 @@ from toolforge_gateway.edge.tree import refuse
 from toolforge_gateway.overview import Overview
 from toolforge_gateway.pages.assets import Assets
 from toolforge_gateway.pages.frame import Frame
+from toolforge_gateway.tls.watch import RotationWatch
 from toolforge_gateway.transport.choice import Transports
 
 
@@ -32,6 +34,8 @@ class Process:
     frame: Frame
     """What pages look like."""
     new_request_id: Callable[[], str]
+    rotation: RotationWatch
+    """Has certificates, keys, authorities and revocation lists taken up that were replaced."""
     leaving: bool = False
     """Whether it is about to end: load balancers should ask others."""
 
@@ -42,13 +46,17 @@ class Process:
         :param transports: puts TLS under connections; by default the faster way that the
             reactor allows.
         """
+        deadlines = Deadlines(reactor)
         return cls(
             reactor=reactor,
             transports=transports or Transports(reactor),
-            deadlines=Deadlines(reactor),
+            deadlines=deadlines,
             overview=Overview(reactor),
             connections=Turnstile(0),
             running=Turnstile(0),
             frame=Frame(Assets("/docs/assets", refuse)),
             new_request_id=RequestIds(),
+            rotation=RotationWatch(
+                deadlines, lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work)
+            ),
         )

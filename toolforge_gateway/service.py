@@ -26,6 +26,7 @@ from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.sinks import open_sink
 from toolforge_gateway.prepared import Prepared, prepare
 from toolforge_gateway.process import Process
+from toolforge_gateway.tls.watch import Watched
 from toolforge_gateway.transport.choice import Transports
 
 log = Logger()
@@ -310,7 +311,6 @@ class GatewayService(Service):
                     self._sockets,
                     process.transports,
                     process.connections,
-                    process.deadlines,
                     self._reactor,
                     new.front,
                     new.port,
@@ -332,11 +332,24 @@ class GatewayService(Service):
             for pool in former.pools:
                 pool.close()
         self._in_force = True
+        self._watch_files()
         prepared.api_document.start()
         for pool in prepared.pools:
             pool.start()
         for warning in configuration.warnings:
             log.warn("{complaint}", complaint=warning)
+
+    def _watch_files(self) -> None:
+        """Have files taken up that are replaced, and those told whom it concerns."""
+        prepared = self._prepared
+        watched = [
+            Watched(listener.endpoint, side, door.server.examine_again)
+            for (listener, side), door in zip(prepared.listeners, self._doors.values(), strict=True)
+            if door.server is not None
+        ]
+        if prepared.loaded.upstream is not None:
+            watched.append(Watched("", prepared.loaded.upstream, lambda: None))
+        self.process.rotation.adopt(watched)
 
     def _listen_for_operators(
         self, configuration: Configuration, accepting: dict[Place, _Opened]
@@ -407,6 +420,7 @@ class GatewayService(Service):
         if patience.active():
             patience.cancel()
         self.process.overview.stop()
+        self.process.rotation.stop()
         for pool in self._prepared.pools:
             pool.close()
         if self._access_log is not None:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from toolforge_gateway.edge.revocation_watch import INTERVAL
 from twisted.internet import reactor
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.protocol import Factory
@@ -18,7 +19,6 @@ from tests.relay.ends import ClientContext, End
 from tests.relay.test_forward_auth import Asked, asking, escaped, proxy
 from tests.relay.test_lifetimes import Ahead
 from toolforge_gateway.deadlines import RESOLUTION
-from toolforge_gateway.edge.revocation_watch import INTERVAL
 from toolforge_gateway.testing.pki import Authority
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from twisted.internet import reactor
-from twisted.internet.task import deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 
+from tests.clients.stage import eventually
 from tests.relay.ends import OK, answering, silent
 from tests.relay.stage import GET, Stage, refused
 from tests.relay.test_lifetimes import Ahead
-from toolforge_gateway.deadlines import RESOLUTION
-from toolforge_gateway.edge.revocation_watch import INTERVAL
 from toolforge_gateway.testing.pki import Authority, Issued
+from toolforge_gateway.tls.held import GRACE, PATIENCE
+from toolforge_gateway.tls.watch import INTERVAL
 
 HOUR = 3600.0
 
@@ -55,10 +54,11 @@ class RevocationTests(Stage):
         await client.until(b"\r\n\r\nok")
         client.take()
 
-    async def looked(self) -> None:
-        """The gateway has looked at its files since."""
-        self.reactor.shift += INTERVAL + 1
-        await deferLater(reactor, 3 * RESOLUTION, lambda: None)
+    async def looked(self, seconds: float = INTERVAL) -> None:
+        """The gateway has looked at its files since, this much later."""
+        self.reactor.shift += seconds
+        now, rotation = self.reactor.seconds(), self.service.process.rotation
+        await eventually(lambda: (rotation.looked_at or 0) >= now)
 
     def of_folder(self, name: str) -> str:
         """A certificate of this test, for `client`."""
@@ -112,8 +112,8 @@ class RevocationTests(Stage):
         globalLogPublisher.addObserver(told.append)
         self.addCleanup(globalLogPublisher.removeObserver, told.append)
         self.replace(b"no list")
-        await self.looked()
-        await self.looked()
+        for seconds in (INTERVAL, GRACE, INTERVAL, PATIENCE):
+            await self.looked(seconds)
         complaints = [formatEvent(event) for event in told if "complaint" in event]
         self.assertEqual(len(complaints), 1)
         self.assertIn("ca.crl has no revocation list in it", complaints[0])

@@ -9,10 +9,8 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IPr
 from twisted.internet.protocol import Factory
 
 from toolforge_gateway.config.values import Listener
-from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Turnstile
 from toolforge_gateway.edge.listening import over_tls
-from toolforge_gateway.edge.revocation_watch import RevocationWatch
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.listen.sockets import Place, Sockets
 from toolforge_gateway.tls.server import ServerSide
@@ -51,7 +49,6 @@ class Door:
         sockets: Sockets,
         transports: Transports,
         turnstile: Turnstile,
-        deadlines: Deadlines,
         reactor: Any,
         front: Front | None = None,
         port: IListeningPort | None = None,
@@ -60,13 +57,11 @@ class Door:
         self._sockets = sockets
         self._transports = transports
         self._turnstile = turnstile
-        self._deadlines = deadlines
         self._reactor = reactor
         self._front = front or Front()
         self._own_port = port
         self._port: IListeningPort | None = None
         self._untouched: bool | None = None
-        self._watch: RevocationWatch | None = None
         self._over: Deferred[Any] | None = None
         self.server: Server | None = None
 
@@ -89,10 +84,6 @@ class Door:
         self._front.current = over_tls(
             self.server, listener, side.creator, self._transports, self._turnstile, self._reactor
         )
-        self._stop_watching()
-        if side.revokes:
-            self._watch = RevocationWatch(side.refresh, self.server, self._deadlines)
-            self._watch.start()
         if self._port is None:
             self._port = self._accept(untouched)
             self._untouched = untouched
@@ -104,7 +95,6 @@ class Door:
 
     def close(self) -> Deferred[Any]:
         """Let nobody in any more; fires when the last connection is gone."""
-        self._stop_watching()
         port, self._port = self._port, None
         assert port is not None and self.server is not None, "it is open"
         over = [maybeDeferred(port.stopListening), self.server.drain()]
@@ -129,8 +119,3 @@ class Door:
     def _accept(self, untouched: bool) -> IListeningPort:
         port = self._own_port or self._sockets.listen(self.place, self._front)
         return self._transports.accepting(port, self._front, untouched)
-
-    def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None

@@ -32,6 +32,8 @@ class Validity:
     """POSIX seconds; None: it is missing."""
     begins: float | None = None
     """POSIX seconds; None: it is missing."""
+    group: str | None = None
+    """What it is one of several of, of which it is enough that one is in date; None: of none."""
 
 
 def of_listener(where: str, side: ServerSide) -> Sequence[Validity]:
@@ -43,7 +45,8 @@ def of_listener(where: str, side: ServerSide) -> Sequence[Validity]:
     anchors = side.verifier.anchors.all
     for anchor in anchors:
         name = anchor.client_ca + _which(anchor, anchors)
-        found.append(_authority(f"client CA {name}", "client-ca", anchor.certificate))
+        group = f"client CA {anchor.client_ca}"
+        found.append(_authority(f"client CA {name}", "client-ca", anchor.certificate, group))
         if anchor.revocable:
             revoked = anchor.revoked
             found.append(
@@ -64,7 +67,8 @@ def of_upstream(side: UpstreamSide) -> Sequence[Validity]:
     authorities = side.authorities
     for number, certificate in enumerate(authorities, 1):
         which = f" ({number} of {len(authorities)})" if len(authorities) > 1 else ""
-        found.append(_authority(f"CA of the backends{which}", "upstream-ca", certificate))
+        group = "CA of the backends"
+        found.append(_authority(f"{group}{which}", "upstream-ca", certificate, group))
     return found
 
 
@@ -78,10 +82,10 @@ def _own(name: str, kind: str, pair: KeyPair) -> Validity:
     return Validity(name, kind, _subject(certificate), end_of(pair), not_before(certificate))
 
 
-def _authority(name: str, kind: str, certificate: x509.Certificate) -> Validity:
-    return Validity(
-        name, kind, _subject(certificate), not_after(certificate), not_before(certificate)
-    )
+def _authority(name: str, kind: str, certificate: x509.Certificate, group: str) -> Validity:
+    subject = _subject(certificate)
+    begins, ends = not_before(certificate), not_after(certificate)
+    return Validity(name, kind, subject, ends, begins, group)
 
 
 def _which(anchor: Anchor, anchors: Sequence[Anchor]) -> str:
