@@ -102,6 +102,7 @@ class Held(Generic[T]):
         self._read = read
         self._ends = ends
         self._last = first
+        self._digest = first.digest  # of what is in force, if it came from good files
         self._altered_at = first.at
         self._told: tuple[Complaint, ...] = ()
         self._told_at = -math.inf
@@ -158,6 +159,7 @@ class Held(Generic[T]):
         if reading.value is None:
             return False
         self.value = reading.value
+        self._digest = b"" if reading.complaints else reading.digest
         self.since = reading.at
         self.renewals += 1
         return True
@@ -192,11 +194,21 @@ class Held(Generic[T]):
             name=self.name,
             files=tuple(str(setting.path) for setting in self.settings),
             since=self.since,
-            ends=self._ends(self.value),
+            ends=self.ends,
             renewals=self.renewals,
             failing_since=self.failing_since,
             failure=str(complaints[0]) if complaints else None,
         )
+
+    @property
+    def ends(self) -> float:
+        """POSIX seconds at which the first of what is in force runs out."""
+        return self._ends(self.value)
+
+    def is_in_force(self, digest: bytes, value: T | None, good: bool) -> bool:
+        """Whether a value that was read is no news: good files are back that were there before
+        bad ones, or bad ones were read again of which a part had been taken up."""
+        return value == self.value or (good and digest == self._digest)
 
     @property
     def last(self) -> Reading[T]:
@@ -213,6 +225,7 @@ def _look_into(
         return Reading(now, revision.marks, revision.digest, None)
     findings = Findings(now, content=revision.content)
     value = read(findings, None if held is None else held.value)
-    if held is not None and value == held.value:
-        value = None  # Bad files are read again and again, of which a part may be in force.
-    return Reading(now, revision.marks, revision.digest, value, tuple(findings.complaints))
+    complaints = tuple(findings.complaints)
+    if held is not None and held.is_in_force(revision.digest, value, good=not complaints):
+        value = None
+    return Reading(now, revision.marks, revision.digest, value, complaints)

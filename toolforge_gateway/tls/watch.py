@@ -6,6 +6,7 @@ What is new and good is taken up as a whole; what is bad is said, and leaves wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -155,4 +156,5 @@ class RotationWatch:
 
 def _news(part: Held[Any]) -> str:
     files = ", ".join(str(setting.path) for setting in part.settings)
-    return f"{part.settings[0].origin.path}: new {part.name} in force, from {files}"
+    place, ends = part.settings[0].origin.path, datetime.fromtimestamp(part.ends, UTC)
+    return f"{place}: new {part.name} in force, until {ends:%Y-%m-%d %H:%M} UTC, from {files}"
