@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from toolforge_gateway.edge.revocation_watch import INTERVAL
 from twisted.internet import reactor
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.protocol import Factory
@@ -20,6 +19,7 @@ from tests.relay.test_forward_auth import Asked, asking, escaped, proxy
 from tests.relay.test_lifetimes import Ahead
 from toolforge_gateway.deadlines import RESOLUTION
 from toolforge_gateway.testing.pki import Authority
+from toolforge_gateway.tls.watch import INTERVAL
 
 
 class UnixSocket(Asked):
