@@ -138,8 +138,9 @@ class Overview:
 
     def figures(self) -> Figures:
         """All that this process has measured."""
-        now_open = self._now_open()
-        seconds, recent = self._history.recent()
+        now_open, traffic = self._now_open(), self._traffic.numbers()
+        total = routes.apis(Figures(traffic))
+        seconds, recent = self._history.recent(total)
         reloads, configuration = self._reloads, self._configuration
         last = None if reloads is None else reloads.last
         own: dict[str, dict[tuple[str, ...], float]] = {
@@ -159,7 +160,7 @@ class Overview:
             own[catalogue.RELOADS.name] = {("good",): reloads.good, ("bad",): reloads.bad}
         return Figures(
             {
-                **self._traffic.numbers(),
+                **traffic,
                 **self._lag.numbers(),
                 **process.numbers(self.worker, self._began),
                 **self._pools.numbers(),
@@ -172,7 +173,7 @@ class Overview:
             None if last is None else LastReload(last.good, last.version, last.complaints, last.at),
             "" if configuration is None else str(configuration.file),
             Recent(recent.requests / seconds if seconds else None, recent),
-            self._history.course(),
+            self._history.course(total),
             self._pools.addresses(),
         )
 

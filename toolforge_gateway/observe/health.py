@@ -35,7 +35,7 @@ FAILED = frozenset(
     ]
 )
 """The reason words that say that the backend did not do its part."""
-BUSY = "backend-busy"
+BUSY = frozenset(["backend-busy", "backend-queue-timeout"])
 """There was no place at the backend: it is slow, or there is much to do, but it may well answer."""
 
 

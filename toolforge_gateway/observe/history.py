@@ -95,24 +95,28 @@ class History:
         if self._loop.running:
             self._loop.stop()
 
-    def recent(self) -> tuple[float, Total]:
+    def recent(self, total: Total | None = None) -> tuple[float, Total]:
         """The last minute, up to now.
 
+        :param total: what has gone through up to now, where it is known.
         :return: its length in seconds (less than 60 right after the start, at most 70), and
             what went through in it.
         """
-        now, total = self._clock.seconds(), self._total()
+        now, total = self._clock.seconds(), total or self._total()
         if not self._looks:
             return 0.0, total.since(total)
         began, before = self._looks[0]
         return max(now - began, 0.0), total.since(before)
 
-    def course(self) -> Mapping[int, Total]:
-        """What went through in each kept minute, and since, by the number of the minute."""
+    def course(self, total: Total | None = None) -> Mapping[int, Total]:
+        """What went through in each kept minute, and since, by the number of the minute.
+
+        :param total: what has gone through up to now, where it is known.
+        """
         course = dict(self._minutes)
         if self._beginnings:
             number, before = self._beginnings[-1]
-            course[number] = self._total().since(before)
+            course[number] = (total or self._total()).since(before)
         return course
 
     def look(self) -> None:

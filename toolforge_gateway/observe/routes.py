@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import reduce
 
 from toolforge_gateway.observe.catalogue import (
     BYTES_IN,
@@ -15,7 +14,7 @@ from toolforge_gateway.observe.catalogue import (
     Measure,
 )
 from toolforge_gateway.observe.figures import Figures
-from toolforge_gateway.observe.spread import NOTHING, Spread
+from toolforge_gateway.observe.spread import together
 from toolforge_gateway.observe.total import Total
 from toolforge_gateway.observe.traffic import APART
 
@@ -50,5 +49,5 @@ def _total(figures: Figures, routes: Collection[str]) -> Total:
         count(INCOMPLETE),
         count(BYTES_IN),
         count(BYTES_OUT),
-        reduce(Spread.plus, heads, NOTHING),
+        together(heads),
     )

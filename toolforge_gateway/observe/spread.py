@@ -112,3 +112,11 @@ def percentile(counts: Sequence[int], share: float) -> float | None:
         if seen >= wanted:
             return bound
     return IN_SECONDS[-1]
+
+
+def together(spreads: Sequence[Spread]) -> Spread:
+    """All of them as one."""
+    if not spreads:
+        return NOTHING
+    counts = zip(*(each.counts for each in spreads), strict=True)
+    return Spread(tuple(map(sum, counts)), sum(each.seconds for each in spreads))

@@ -56,7 +56,7 @@ many different ones are kept apart."""
 OWN_PAGE, CLIENT_LEFT, BACKEND_CUT = "own-page", "client-left", "backend-cut"
 """Reason words: a page of ours; the client went before the answer's end; the backend broke its
 answer off."""
-_KNOWN_REASONS = ALLOWED | FAILED | {BUSY, OWN_PAGE, CLIENT_LEFT}
+_KNOWN_REASONS = ALLOWED | FAILED | BUSY | {OWN_PAGE, CLIENT_LEFT}
 
 
 def result_of(reason: str) -> str:
@@ -64,7 +64,7 @@ def result_of(reason: str) -> str:
     backend) or `left` (by the client, before the answer's end)."""
     if reason in ALLOWED or reason == OWN_PAGE:
         return "allowed"
-    if reason in FAILED or reason == BUSY:
+    if reason in FAILED or reason in BUSY:
         return "failed"
     return "left" if reason == CLIENT_LEFT else "refused"
 
