@@ -65,6 +65,7 @@ def sources_of(configuration: Configuration, upstream: UpstreamSide | None) -> t
             url=backend.url,
             path=backend.openapi,
             creator=upstream.creator_for(backend.server_name),
+            places=backend.places,
         )
         for backend in configuration.backends
         if backend.openapi is not None

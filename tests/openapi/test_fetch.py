@@ -6,12 +6,14 @@ import gzip
 import json
 import zlib
 
+import attrs
 from twisted.internet import reactor
 
-from tests.clients.stage import pki
+from tests.clients.stage import free_port, pki
 from tests.coroutines import CoroutineCase
 from tests.openapi.backends import answer, document, once, source
 from tests.relay.ends import Backend, BackendConnection, answering, silent
+from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
 from toolforge_gateway.openapi import fetch as room
 from toolforge_gateway.openapi.fetch import LARGEST, CannotFetch, Fetched, fetch
 
@@ -49,6 +51,19 @@ class Stage(CoroutineCase):
 
 class RequestTests(Stage):
     """What a backend is asked."""
+
+    async def test_places(self) -> None:
+        """Where the backend has several addresses they are dialled one after the other, instead
+        of the URL's host, until one takes the connection; the name to verify stays."""
+        good = UpstreamAddress("127.0.0.1", self.backend.number)
+        bad = UpstreamAddress("127.0.0.1", free_port())
+        url = UpstreamURL("nowhere.invalid", 443, "")
+        self.backend.script = answering(answer(document()))
+        wanted = attrs.evolve(source(self.backend), url=url, places=(bad, good))
+        self.assertEqual(json.loads((await fetch(reactor, wanted)).data), document())
+        self.assertIn(b"\r\nHost: nowhere.invalid\r\n", self.backend.received)
+        with self.assertRaises(CannotFetch):
+            await fetch(reactor, attrs.evolve(wanted, places=(bad, bad)))
 
     async def test_request(self) -> None:
         """One GET of the document below the base path, by the name that the byte path uses, with

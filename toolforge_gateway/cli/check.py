@@ -25,6 +25,8 @@ def check(file: Path, clock: IReactorTime) -> int:
         print(f"listen     {listener.endpoint} as {', '.join(side.names)}")
     for backend in sorted(configuration.backends, key=lambda backend: backend.path):
         url = f"https://{backend.url.authority}{backend.url.base_path}"
+        if backend.addresses:
+            url += f" ({', '.join(map(str, backend.addresses))})"
         print(
             f"backend    {backend.path} to {backend.name} at {url}, verified as "
             f"{backend.server_name}; anonymous callers: {backend.anonymous}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from email.message import Message
 from typing import Any
 
@@ -37,7 +38,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from toolforge_gateway._version import __version__
-from toolforge_gateway.config.values import UpstreamURL
+from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
 
 DEADLINE = 10.0
 """Seconds for a whole fetch, from the first look-up of the name to the last byte."""
@@ -88,6 +89,9 @@ class Source:
     """Of the document, below the URL's base path."""
     creator: IOpenSSLClientConnectionCreator
     """Mutual TLS with the name to verify built in."""
+    places: tuple[UpstreamAddress, ...] = ()
+    """Where it is dialled, one after the other until one takes the connection; empty: where the URL
+    says."""
 
 
 @attrs.frozen
@@ -131,12 +135,8 @@ def fetch(reactor: Any, source: Source, etag: str | None = None) -> Deferred[Fet
 
 
 async def _fetch(reactor: Any, source: Source, etag: str | None) -> Fetched | None:
-    line = _Line(
-        wrapClientTLS(
-            source.creator,
-            HostnameEndpoint(reactor, source.url.host.encode("ascii"), source.url.port),
-        )
-    )
+    places = source.places or (UpstreamAddress(source.url.host, source.url.port),)
+    line = _Line(wrapClientTLS(source.creator, _InTurn(reactor, places)))
     agent = Agent.usingEndpointFactory(reactor, line, HTTPConnectionPool(reactor, persistent=False))
     still_packed = _StillPacked(agent)
     headers: dict[bytes | str, bytes | str] = {
@@ -287,6 +287,30 @@ class _Body(Protocol):
 def too_large() -> CannotFetch:
     """It is over `LARGEST`."""
     return CannotFetch(f"has a document of more than {LARGEST} bytes")
+
+
+@implementer(IStreamClientEndpoint)
+class _InTurn:
+    """The first of several places that takes a connection."""
+
+    def __init__(self, reactor: Any, places: Sequence[UpstreamAddress]):
+        patience = DEADLINE / (len(places) + 1)
+        self._endpoints = [
+            HostnameEndpoint(reactor, place.host.encode("ascii"), place.port, patience)
+            for place in places
+        ]
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        return ensureDeferred(self._connect(factory))
+
+    async def _connect(self, factory: IProtocolFactory) -> Any:
+        *others, last = self._endpoints
+        for endpoint in others:
+            try:
+                return await endpoint.connect(factory)
+            except (error.ConnectError, error.DNSLookupError):
+                continue
+        return await last.connect(factory)
 
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
