@@ -348,7 +348,12 @@ class GatewayService(Service):
             if door.server is not None
         ]
         if prepared.loaded.upstream is not None:
-            watched.append(Watched("", prepared.loaded.upstream, lambda: None))
+
+            def drop_kept() -> None:
+                for pool in prepared.pools:
+                    pool.refresh()
+
+            watched.append(Watched("", prepared.loaded.upstream, drop_kept))
         self.process.rotation.adopt(watched)
 
     def _listen_for_operators(

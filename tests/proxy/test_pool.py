@@ -117,6 +117,32 @@ class PoolTests(PoolCase):
         self.pool.put(connection)
         self.assertEqual(connection.transport.ended, "closed")
 
+    def test_refresh(self) -> None:
+        """After our certificate has changed no connection of before serves another request: what
+        is idle is closed at once, what is in use, or being made, when it comes back."""
+        busy, idle = self.borrow(), self.borrow()
+        self.pool.put(idle)
+        coming, _ = self.ask()
+        self.pool.refresh()
+        self.assertEqual((idle.transport.ended, busy.transport.ended), ("closed", ""))
+        self.network.dials[-1].establish()
+        for each in (busy, coming.connection):
+            self.pool.put(each)
+            self.assertEqual(each.transport.ended, "closed")
+        self.assertIsNone(self.pool.take())
+        (new,) = self.kept()
+        self.assertIs(self.pool.take(), new)
+        self.assertEqual(self.pool.figures().addresses[0].dials, 4)
+        self.assertEqual((self.pool.open, self.pool.places.taken), (1, 1))
+
+    def test_refresh_of_a_closed_one(self) -> None:
+        """A pool that is closed stays so."""
+        self.pool.close()
+        self.pool.refresh()
+        connection = self.borrow()
+        self.pool.put(connection)
+        self.assertEqual(connection.transport.ended, "closed")
+
     def test_reads_again(self) -> None:
         """A connection that was paused when its exchange ended is read again while it is kept: or
         its end would not be noticed."""

@@ -295,6 +295,24 @@ class ChecksTests(PoolCase):
             former.close()
             self.assertEqual(self.state(ONE), state)
 
+    def test_refresh(self) -> None:
+        """What is known of the addresses stays when our certificate is another one: who fails
+        checks, who is spared and until when; checks go on."""
+        self.spoil(ONE)
+        self.pool.refresh()
+        self.assertEqual((self.state(ONE), self.state(TWO)), ("ejected", "up"))
+        self.seen = len(self.network.dials)
+        for _ in range(3):
+            self.checks(one=self.BAD, two=self.GOOD)
+        checked_at = self.pool.figures().addresses[0].checked_at
+        self.pool.refresh()
+        self.assertEqual((self.state(ONE), self.state(TWO)), ("failing-checks", "up"))
+        self.assertEqual(self.pool.figures().addresses[0].checked_at, checked_at)
+        self.seen = len(self.network.dials)
+        for _ in range(3):
+            self.checks(one=self.GOOD, two=self.GOOD)
+        self.assertEqual((self.state(ONE), self.state(TWO)), ("up", "up"))
+
     def test_closed(self) -> None:
         """Closing ends a check that is under way, and there are no more."""
         while not any(dial.wanted for dial in self.network.dials):

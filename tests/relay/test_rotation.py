@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -200,6 +200,43 @@ class MountedTests(RotationStage):
         stranger = await self.tool_client()
         await stranger.closed()
         self.assertEqual(stranger.received, b"")
+
+    async def test_towards_backends(self) -> None:
+        """Backends are shown the new certificate: no connection that was made with the former one
+        carries another request, and what it carries just now comes to its end."""
+        tls = pki()
+        former = crypto.load_certificate(
+            crypto.FILETYPE_PEM, (tls / "gateway-client.crt").read_bytes()
+        ).get_serial_number()
+        client, busy = await self.tool_client(), await self.tool_client()
+        await self.asked(client)
+        self.backend.script = silent
+        busy.send(GET)
+        await eventually(lambda: self.backend.received.count(b"\r\n\r\n") == 2)
+        client.send(GET)
+        idle = await self.backend.connection(2)
+        idle.send(OK)
+        await client.until(b"\r\n\r\nok")
+        client.take()
+        new = (tls / "service-components-api.crt").read_bytes()
+        self.upstream.replace(
+            tls__crt=new, tls__key=(tls / "service-components-api.key").read_bytes()
+        )
+        await self.looked()
+        await idle.closed()
+        used = self.backend.connections[0]
+        used.send(OK)
+        await busy.until(b"\r\n\r\nok")
+        await used.closed()
+        self.backend.script = answering(OK)
+        self.backend.connections.clear()
+        await self.asked(client)
+        (connection,) = self.backend.connections
+        shown = connection.transport.getPeerCertificate().get_serial_number()
+        self.assertNotEqual(shown, former)
+        self.assertEqual(
+            shown, crypto.load_certificate(crypto.FILETYPE_PEM, new).get_serial_number()
+        )
 
     async def test_reload(self) -> None:
         """After a reload the files are watched as ever, for the connections of before as well."""

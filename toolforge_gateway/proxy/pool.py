@@ -269,6 +269,27 @@ class Pool:
             lookout.reconsider()
         self._sort_out()
 
+    def refresh(self) -> None:
+        """Our certificate, or by what backends are known, is another one: no connection that was
+        made before serves one more request.  What is under way goes on."""
+        if self._closed:
+            return
+        # As if each address had gone and come back, so that `put` need not know of it.
+        former = self.upstreams
+        self._marks = {each.address: each.marks for each in former}
+        self._take_over(())
+        self._take_over(tuple(self._marks))
+        self._marks = {}
+        for now, then in zip(self.upstreams, former, strict=True):
+            now.checked_bad, now.checked_at, now.dials = (
+                then.checked_bad,
+                then.checked_at,
+                then.dials,
+            )
+        for lookout in self._lookouts.values():
+            lookout.reconsider()
+        self._sort_out()
+
     def close(self) -> None:
         """Close what is idle, and from now on whatever comes back.  What is under way goes on,
         and what waits has its turn; nothing is looked up or checked any more."""
