@@ -7,41 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.observe import catalogue
 from toolforge_gateway.observe.catalogue import Measure
 from toolforge_gateway.observe.figures import (
     Address,
     Expiry,
     Figures,
+    Files,
     Labels,
     Ledger,
     Number,
     Numbers,
 )
-from toolforge_gateway.parts import Parts
 from toolforge_gateway.proxy.figures import AddressFigures, PoolFigures
 from toolforge_gateway.proxy.pool import Pool
-from toolforge_gateway.tls import validity
+from toolforge_gateway.tls.watch import RotationWatch
 
 _STATES = ("up", "ejected", "failing-checks")
 
 
-def expiries(configuration: Configuration, loaded: Parts) -> Mapping[str, Expiry]:
-    """What runs out, by what it is: worked out each time, since files are replaced while we run.
+def expiries(rotation: RotationWatch) -> Mapping[str, Expiry]:
+    """What runs out, by what it is: worked out each time, since files are replaced while we run."""
+    found = rotation.what_runs_out()
+    return {each.name: Expiry(each.kind, each.subject, each.ends) for each in found}
 
-    :param loaded: the parts of the same configuration.
-    """
-    listeners = zip(configuration.listen, loaded.listeners, strict=True)
-    found = [
-        each
-        for listener, side in listeners
-        for each in validity.of_listener(listener.endpoint, side)
-    ]
-    if loaded.upstream is not None:
-        found += validity.of_upstream(loaded.upstream)
+
+def files(rotation: RotationWatch) -> Mapping[tuple[str, str], Files]:
+    """How it stands with the files of TLS."""
     return {
-        each.name: Expiry(each.kind, each.subject, each.ends) for each in validity.once_each(found)
+        (each.place, each.name): Files(each.since, each.failing_since, each.failure or "")
+        for _, each in rotation.states()
     }
 
 

@@ -16,7 +16,7 @@ from zope.interface import alsoProvides
 from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.edge.visitor import IPersonal, visitor_of
 from toolforge_gateway.interfaces import IObserver
-from toolforge_gateway.measured import PoolBook, expiries
+from toolforge_gateway.measured import PoolBook, expiries, files
 from toolforge_gateway.model import Kind
 from toolforge_gateway.observe import catalogue, process, routes
 from toolforge_gateway.observe.figures import Figures, LastReload, Recent
@@ -32,9 +32,9 @@ from toolforge_gateway.pages.answers import Refuse
 from toolforge_gateway.pages.frame import Frame
 from toolforge_gateway.pages.home import Api, Guest, HomePage
 from toolforge_gateway.pages.status import StatusPage, View
-from toolforge_gateway.parts import Parts
 from toolforge_gateway.proxy.pool import Pool
 from toolforge_gateway.reload import Outcome
+from toolforge_gateway.tls.watch import RotationWatch
 
 ALONE = "0"
 """What a process is called that has no others beside it."""
@@ -65,9 +65,10 @@ class Overview:
         self._now_open: Callable[[], Mapping[str, int]] = dict
         self._draining: Callable[[], bool] = bool
         self._names: dict[str, str] = {}
-        self._loaded: Parts | None = None
         self._pools = PoolBook()
         self._reloads: Reloads | None = None
+        self._rotation: RotationWatch | None = None
+        self._lines_lost: Callable[[], int] = int
         self._traffic = Traffic(())
         self._health = Health((), self._began)
         self._history = History(self._total, clock)
@@ -79,13 +80,11 @@ class Overview:
     def adopt(
         self,
         configuration: Configuration,
-        loaded: Parts,
         documents: Callable[[], Sequence[ApiState]] = tuple,
         pools: Sequence[Pool] = (),
     ) -> None:
         """Tell of a configuration from now on; what was counted stays.
 
-        :param loaded: the parts of the same configuration.
         :param documents: what is known of the APIs' documents.
         :param pools: the ways to the backends.
         """
@@ -96,19 +95,25 @@ class Overview:
         self._names = {backend.path: backend.name for backend in configuration.backends}
         self._traffic.adopt(names)
         self._health.adopt(names, self._adopted)
-        self._loaded = loaded
         self._pools.adopt(pools)
 
     def start(
-        self, now_open: Callable[[], Mapping[str, int]], draining: Callable[[], bool]
+        self,
+        now_open: Callable[[], Mapping[str, int]],
+        draining: Callable[[], bool],
+        rotation: RotationWatch | None = None,
+        lines_lost: Callable[[], int] = int,
     ) -> None:
         """Begin to keep the history.
 
         :param now_open: what is open at the moment, by name: `connections`,
             `requests_under_way`, `streams`, and the limits of the first two as `..._limit`.
         :param draining: whether the service is about to end.
+        :param rotation: looks at the files of TLS.
+        :param lines_lost: how many lines of the access log nobody took.
         """
         self._now_open, self._draining = now_open, draining
+        self._rotation, self._lines_lost = rotation, lines_lost
         self._history.start()
         self._lag.start()
 
@@ -146,6 +151,12 @@ class Overview:
         own: dict[str, dict[tuple[str, ...], float]] = {
             catalogue.DRAINING.name: {(): int(self._draining())},
             catalogue.WORKERS.name: {(): 1},
+            catalogue.LINES_LOST.name: {(): self._lines_lost()},
+            catalogue.API_DOCUMENT_STALE.name: {
+                (self._names[each.path],): int(each.error is not None)
+                for each in self._documents()
+                if each.path in self._names
+            },
             catalogue.SERVED.name: {(self.worker,): self._traffic.ended_so_far},
         }
         for name, measure in _OPEN.items():
@@ -156,6 +167,9 @@ class Overview:
         if configuration is not None:
             own[catalogue.CONFIGURATION.name] = {(configuration.version,): 1}
             own[catalogue.LOADED_AT.name] = {(): self._adopted}
+        rotation = self._rotation
+        if rotation is not None and rotation.looked_at is not None:
+            own[catalogue.FILES_LOOKED_AT.name] = {(): rotation.looked_at}
         if reloads is not None:
             own[catalogue.RELOADS.name] = {("good",): reloads.good, ("bad",): reloads.bad}
         return Figures(
@@ -167,14 +181,13 @@ class Overview:
                 **own,
             },
             self._states().states(),
-            {}
-            if configuration is None or self._loaded is None
-            else expiries(configuration, self._loaded),
+            {} if rotation is None else expiries(rotation),
             None if last is None else LastReload(last.good, last.version, last.complaints, last.at),
             "" if configuration is None else str(configuration.file),
             Recent(recent.requests / seconds if seconds else None, recent),
             self._history.course(total),
             self._pools.addresses(),
+            {} if rotation is None else files(rotation),
         )
 
     def all_figures(self) -> Figures | Deferred[Figures]:

@@ -78,9 +78,7 @@ class Prepared:
         process = self.process
         process.running.limit = self.configuration.limits.requests
         process.connections.limit = self.configuration.limits.connections
-        process.overview.adopt(
-            self.configuration, self.loaded, self.api_document.states, self.pools
-        )
+        process.overview.adopt(self.configuration, self.api_document.states, self.pools)
 
 
 def prepare(

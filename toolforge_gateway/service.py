@@ -141,7 +141,13 @@ class GatewayService(Service):
         """See `IService`."""
         if not self._in_force:
             self.privilegedStartService()
-        self.process.overview.start(self._now_open, lambda: self.process.leaving)
+        access_log = self._access_log
+        self.process.overview.start(
+            self._now_open,
+            lambda: self.process.leaving,
+            self.process.rotation,
+            lambda: 0 if access_log is None else access_log.lost,
+        )
         super().startService()
 
     def prepare(self, configuration: Configuration) -> Change:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,12 +15,14 @@ from tests.clients.stage import ROOT, pki
 from tests.observe.exchanges import over
 from tests.pages.test_answers import asking, refuse
 from toolforge_gateway import config, parts
-from toolforge_gateway.observe import snapshot
+from toolforge_gateway.deadlines import Deadlines
+from toolforge_gateway.observe import catalogue, snapshot
 from toolforge_gateway.observe.snapshot import Section
 from toolforge_gateway.openapi.live import ApiState
 from toolforge_gateway.overview import Overview
 from toolforge_gateway.pages.assets import Assets
 from toolforge_gateway.pages.frame import Frame
+from toolforge_gateway.tls.watch import RotationWatch, Watched
 
 EVIL = "<script>alert(1)</script>"
 
@@ -56,7 +59,16 @@ class OverviewTests(SynchronousTestCase):
         loaded = parts.load(configuration, self.clock)
         self.documents: list[ApiState] = []
         self.overview = Overview(self.clock)
-        self.overview.adopt(configuration, loaded, lambda: self.documents)
+        self.overview.adopt(configuration, lambda: self.documents)
+        rotation = RotationWatch(Deadlines(self.clock), lambda work: succeed(work()))
+        assert loaded.upstream is not None
+        rotation.adopt(
+            [
+                *(Watched("tcp:443", side, lambda: None) for side in loaded.listeners),
+                Watched("", loaded.upstream, lambda: None),
+            ]
+        )
+        self.overview.start(dict, bool, rotation)
         frame = Frame(Assets("/docs/assets", refuse))
         self.pages = self.overview.pages(frame, "text", refuse)
 
@@ -137,3 +149,22 @@ class OverviewTests(SynchronousTestCase):
             self.clock.advance(days * 86400)
             seen.append({row["state"] for row in self.rows("certificates")})
         self.assertEqual(seen, [{"good"}, {"soon"}, {"expired"}])
+
+    def test_files(self) -> None:
+        """Each group of files that is watched is told, in its place of the configuration."""
+        rows = {row["name"]: row["state"] for row in self.rows("files")}
+        self.assertTrue(any(name.startswith("listen[0].tls") for name in rows), rows)
+        self.assertTrue(any(name.startswith("upstream_tls") for name in rows), rows)
+        self.assertEqual(set(rows.values()), {"good"})
+
+    def test_documents_measured(self) -> None:
+        """A document that cannot be had is a measure by its backend's name; one that leads to no
+        backend is none."""
+        self.documents = [document(error="cannot be reached"), document(path="/nowhere")]
+        stale = self.overview.figures().plain(catalogue.API_DOCUMENT_STALE)
+        self.assertEqual(stale, {("jobs-api",): 1})
+
+    def test_figures_travel(self) -> None:
+        """What this process measures can be sent to another, whole."""
+        figures = self.overview.figures()
+        self.assertEqual(type(figures).unpack(figures.pack()), figures)

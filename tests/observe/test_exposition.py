@@ -17,7 +17,7 @@ from tests.observe.exchanges import over
 from toolforge_gateway.observe import catalogue, process
 from toolforge_gateway.observe.catalogue import MEASURES, Kind
 from toolforge_gateway.observe.exposition import SHOWN, exposition
-from toolforge_gateway.observe.figures import Expiry, Figures, LastReload
+from toolforge_gateway.observe.figures import Expiry, Figures, Files, LastReload
 from toolforge_gateway.observe.health import BackendState, State
 from toolforge_gateway.observe.spread import BOUNDS, PLACES, Spread
 from toolforge_gateway.observe.traffic import METHODS, MOST_REASONS, Traffic
@@ -52,6 +52,7 @@ def everything() -> Figures:
         {"jobs-api": state},
         {"server certificate of tcp:443": Expiry("server", "CN=x", NOON)},
         LastReload(False, "abc", ("x",), NOON),
+        files={("listen[0].tls", "key pair"): Files(NOON, NOON, "no PEM")},
     )
 
 
@@ -178,10 +179,11 @@ class ExpositionTests(SynchronousTestCase):
             {"a": up, "b": unknown, "c": everything().health["jobs-api"]},
             {
                 "x": Expiry("server", "CN=x", NOON),
-                "y": Expiry("revocation-list", "CN=y", None, "nobody can read it"),
+                "y": Expiry("revocation-list", "CN=y", None),
                 "z": Expiry("client-ca", "CN=z", math.inf),
             },
             LastReload(True, "abc", (), NOON),
+            files={("a", "x"): Files(NOON, None, ""), ("a", "y"): Files(7, NOON, "no PEM")},
         )
         found = {
             name.removeprefix("toolforge_gateway_"): [sample.value for sample in each]
@@ -190,7 +192,8 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(found["backend_failing"], [0, 0, 1])
         self.assertEqual(found["backend_last_answer_timestamp_seconds"], [NOON, NOON - 5])
         self.assertEqual(found["certificate_expiry_timestamp_seconds"], [NOON, 0, math.inf])
-        self.assertEqual(found["certificate_refused"], [0, 1, 0])
+        self.assertEqual(found["certificate_refused"], [0, 1])
+        self.assertEqual(found["certificate_read_timestamp_seconds"], [NOON, 7])
         self.assertEqual(found["configuration_last_reload_successful"], [1])
         self.assertEqual(found["configuration_last_reload_timestamp_seconds"], [NOON])
         self.assertEqual(found["process_cpu_seconds_total"], [3.5])

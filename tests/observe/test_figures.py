@@ -17,6 +17,7 @@ from toolforge_gateway.observe.figures import (
     Address,
     Expiry,
     Figures,
+    Files,
     LastReload,
     Ledger,
     Recent,
@@ -80,7 +81,7 @@ FIGURES = st.builds(
     ),
     st.dictionaries(
         _TEXTS,
-        st.builds(Expiry, _TEXTS, _TEXTS, st.none() | _TIMES | st.just(math.inf), _TEXTS),
+        st.builds(Expiry, _TEXTS, _TEXTS, st.none() | _TIMES | st.just(math.inf)),
         max_size=3,
     ),
     st.none()
@@ -101,6 +102,9 @@ FIGURES = st.builds(
             st.integers(0, 9),
         ),
         max_size=2,
+    ),
+    st.dictionaries(
+        st.tuples(_TEXTS, _TEXTS), st.builds(Files, _TIMES, st.none() | _TIMES, _TEXTS), max_size=2
     ),
 )
 
@@ -220,10 +224,9 @@ class SumTests(SynchronousTestCase):
         """The one that runs out first is told, and a missing one before all."""
         for first, second, expected in [(5.0, 7.0, 5.0), (7.0, 5.0, 5.0), (5.0, None, None)]:
             both = Figures(expiries={"x": Expiry("server", "CN=x", first)}).plus(
-                Figures(expiries={"x": Expiry("server", "CN=x", second, "bad pair")})
+                Figures(expiries={"x": Expiry("server", "CN=x", second)})
             )
             self.assertEqual(both.expiries["x"].ends, expected)
-            self.assertEqual(both.expiries["x"].trouble, "bad pair")
 
     def test_addresses(self) -> None:
         """An address is as bad as the worse of two finds it, with the connections of both."""
@@ -235,6 +238,13 @@ class SumTests(SynchronousTestCase):
                 whole.addresses,
                 {("a", "b"): Address("ejected", 3, "backend-refused", NOON, NOON + 9, 1, 2)},
             )
+
+    def test_files(self) -> None:
+        """Files that one process refuses are refused; the older of two revisions is told."""
+        good, bad = Files(NOON, None, ""), Files(NOON - 5, NOON, "no PEM")
+        for parts in ([good, bad], [bad, good]):
+            whole = sum_of(Figures(files={("a", "b"): each}) for each in parts)
+            self.assertEqual(whole.files, {("a", "b"): bad})
 
     def test_reload(self) -> None:
         """The latest reload is the one that is told."""

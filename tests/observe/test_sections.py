@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.observe.exchanges import over, total
 from toolforge_gateway.observe import catalogue
-from toolforge_gateway.observe.figures import Expiry, Figures, LastReload, Recent
+from toolforge_gateway.observe.figures import Expiry, Figures, Files, LastReload, Recent
 from toolforge_gateway.observe.health import Health
 from toolforge_gateway.observe.history import History
 from toolforge_gateway.observe.sections import MOST_REFUSALS, sections
@@ -99,7 +99,7 @@ class SectionTests(SynchronousTestCase):
         self.assertEqual([row["waiting_requests"] for row in said["backends"]], [3, None])
 
     def test_expiries(self) -> None:
-        """What ends soon, has ended, is missing or was refused says so; a list is not soon to end
+        """What ends soon, has ended or is missing says so; a list is not soon to end
         before its last day; what never ends is good."""
         self.more["expiries"] = {
             "a": Expiry("server", "CN=a", NOON + 31 * DAY),
@@ -109,18 +109,33 @@ class SectionTests(SynchronousTestCase):
             "e": Expiry("revocation-list", "CN=e", NOON + 1.5 * DAY),
             "f": Expiry("revocation-list", "CN=f", None),
             "g": Expiry("client-ca", "CN=g", math.inf),
-            "h": Expiry("server", "CN=h", NOON + 90 * DAY, "the key is another's"),
-            "i": Expiry("server", "CN=i", NOON - 1, "the key is another's"),
         }
         rows = {row["name"]: row for row in self.all()["certificates"]}
         self.assertEqual(
             [row["state"] for row in rows.values()],
-            ["good", "soon", "expired", "good", "soon", "missing", "good", "refused", "expired"],
+            [
+                "good",
+                "soon",
+                "expired",
+                "good",
+                "soon",
+                "missing",
+                "good",
+            ],
         )
         self.assertEqual(
-            [row["days_left"] for row in rows.values()], [31, 30, -1, 2, 1, None, None, 90, -1]
+            [row["days_left"] for row in rows.values()], [31, 30, -1, 2, 1, None, None]
         )
-        self.assertEqual(rows["h"]["trouble"], "the key is another's")
+
+    def test_files(self) -> None:
+        """Files that are not taken up say why."""
+        self.more["files"] = {
+            ("listen[0].tls", "key pair"): Files(NOON, None, ""),
+            ("upstream_tls", "authorities"): Files(NOON - 9, NOON, "gateway.yaml:3: no PEM"),
+        }
+        good, bad = self.all()["files"]
+        self.assertEqual((good["name"], good["state"]), ("listen[0].tls: key pair", "good"))
+        self.assertEqual((bad["state"], bad["complaint"]), ("refused", "gateway.yaml:3: no PEM"))
 
     def test_reload(self) -> None:
         """A refused configuration is told with all its complaints."""

@@ -72,6 +72,7 @@ class VisitorTests(StatusCase):
                 "routes",
                 "refusals",
                 "certificates",
+                "files",
                 "processes",
                 "reload",
             },

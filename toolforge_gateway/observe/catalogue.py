@@ -203,12 +203,32 @@ EXPIRY = _gauge(
     "name",
     "kind",
 )
-EXPIRY_TROUBLE = _gauge(
+FILES_REFUSED = _gauge(
     "certificate_refused",
-    "1 while the file holds something newer that is not good, and what was there before goes on.",
+    "1 while files of TLS hold something that is not good, and what was read before stays in"
+    " force.",
+    "place",
     "name",
-    "kind",
 )
+FILES_SINCE = _gauge(
+    "certificate_read_timestamp_seconds",
+    "When what is in force was read from files of TLS.",
+    "place",
+    "name",
+)
+FILES_LOOKED_AT = _gauge(
+    "certificate_files_looked_at_timestamp_seconds",
+    "When it was last looked whether files of TLS were replaced.",
+    together=Together.LEAST,
+)
+
+API_DOCUMENT_STALE = _gauge(
+    "api_document_stale",
+    "1 while a backend's OpenAPI document cannot be had, and the last good one, if any, is shown.",
+    "backend",
+    together=Together.GREATEST,
+)
+LINES_LOST = _counter("access_log_lines_lost", "Lines of the access log that nobody took.")
 
 LAG = _spread("reactor_lag", "How late a timer was, looked at four times a second.")
 

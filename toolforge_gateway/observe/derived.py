@@ -9,7 +9,8 @@ from toolforge_gateway.observe.catalogue import (
     DESCRIPTORS,
     DESCRIPTORS_LIMIT,
     EXPIRY,
-    EXPIRY_TROUBLE,
+    FILES_REFUSED,
+    FILES_SINCE,
     MEMORY,
     PROCESS_CPU,
     PROCESS_DESCRIPTORS,
@@ -38,7 +39,9 @@ def derived(figures: Figures) -> Numbers:
             add(BACKEND_ANSWERED_AT, state.last_answer_at, backend)
     for name, expiry in figures.expiries.items():
         add(EXPIRY, 0 if expiry.ends is None else expiry.ends, name, expiry.kind)
-        add(EXPIRY_TROUBLE, int(bool(expiry.trouble)), name, expiry.kind)
+    for (place, what), files in figures.files.items():
+        add(FILES_REFUSED, int(files.failing_since is not None), place, what)
+        add(FILES_SINCE, files.since, place, what)
     if figures.last_reload is not None:
         add(RELOAD_GOOD, int(figures.last_reload.good))
         add(RELOAD_AT, figures.last_reload.at)

@@ -44,8 +44,24 @@ class Expiry:
     subject: str
     ends: float | None
     """POSIX seconds, infinite if never; None: it is missing."""
-    trouble: str = ""
-    """Why what lies in its file now is not used; "" when it is."""
+
+
+@attrs.frozen
+class Files:
+    """Files of TLS that are replaced together."""
+
+    since: float
+    """POSIX seconds at which what is in force was read."""
+    failing_since: float | None
+    """POSIX seconds; None: they are good."""
+    failure: str
+    """Why they are not taken up; "" when they are good."""
+
+    def plus(self, other: Files) -> Files:
+        """As the process finds that is worse off: one may have looked before the other."""
+        failing = [each for each in (self, other) if each.failing_since is not None]
+        worst = min(failing or [self, other], key=lambda each: each.since)
+        return Files(min(self.since, other.since), worst.failing_since, worst.failure)
 
 
 @attrs.frozen
@@ -122,6 +138,8 @@ class Figures:
     """What went through in each minute of the last hour, see `history.minutes`."""
     addresses: Mapping[tuple[str, str], Address] = attrs.field(factory=dict)
     """By the backend's name and what it is: host and port."""
+    files: Mapping[tuple[str, str], Files] = attrs.field(factory=dict)
+    """By their place in the configuration, and what they hold, in words."""
 
     def of(self, measure: Measure) -> Mapping[Labels, Number]:
         """The numbers of one measure; nothing where there are none."""
@@ -180,6 +198,7 @@ class Figures:
             if self.recent is None
             else [self.recent.per_second, self.recent.total.to_json()],
             "course": [[number, total.to_json()] for number, total in self.course.items()],
+            "files": [[*key, attrs.asdict(each)] for key, each in self.files.items()],
             "addresses": [[*key, attrs.asdict(each)] for key, each in self.addresses.items()],
         }
 
@@ -219,6 +238,7 @@ class Figures:
                     (str(backend), str(where)): Address(**each)
                     for backend, where, each in said["addresses"]
                 },
+                {(str(place), str(name)): Files(**each) for place, name, each in said["files"]},
             )
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError(f"these are no figures: {error!r}") from None
@@ -256,6 +276,7 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
     reloads: list[LastReload] = []
     configuration = ""
     addresses: dict[tuple[str, str], Address] = {}
+    files: dict[tuple[str, str], Files] = {}
     recent: Recent | None = None
     parts = list(all_figures)
     for figures in parts:
@@ -268,8 +289,9 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
         for name, expiry in figures.expiries.items():
             expiries[name] = _first_out(expiries[name], expiry) if name in expiries else expiry
         for key, address in figures.addresses.items():
-            known = addresses.get(key)
-            addresses[key] = address if known is None else known.plus(address)
+            addresses[key] = addresses[key].plus(address) if key in addresses else address
+        for key, each in figures.files.items():
+            files[key] = files[key].plus(each) if key in files else each
         if figures.last_reload is not None:
             reloads.append(figures.last_reload)
         configuration = configuration or figures.configuration
@@ -277,7 +299,7 @@ def sum_of(all_figures: Iterable[Figures]) -> Figures:
             recent = figures.recent if recent is None else recent.plus(figures.recent)
     last = max(reloads, key=lambda each: each.at, default=None)
     course = added(each.course for each in parts)
-    return Figures(numbers, health, expiries, last, configuration, recent, course, addresses)
+    return Figures(numbers, health, expiries, last, configuration, recent, course, addresses, files)
 
 
 class Ledger:
@@ -330,10 +352,7 @@ _ADD: Mapping[Together, Callable[[Any, Any], Number]] = {
 
 
 def _first_out(one: Expiry, other: Expiry) -> Expiry:
-    first, second = sorted(
-        [one, other], key=lambda each: -math.inf if each.ends is None else each.ends
-    )
-    return attrs.evolve(first, trouble=first.trouble or second.trouble)
+    return min(one, other, key=lambda each: -math.inf if each.ends is None else each.ends)
 
 
 def _finite(number: float | None) -> float | str | None:

@@ -66,6 +66,7 @@ def sections(figures: Callable[[], Figures], now: Callable[[], float]) -> Sequen
         section("routes", "By route, since the start", _routes),
         section("refusals", "Refused or broken off, since the start", _refusals),
         section("certificates", "Certificates", lambda each: _expiries(each, now())),
+        section("files", "Files of certificates, keys and lists", _files),
         section("reload", "Last reload", _reload),
         section("processes", "Processes", lambda each: _processes(each, now())),
         section("gateway", "Gateway", lambda each: _gateway(each, now()), "state"),
@@ -170,8 +171,6 @@ def _expiry(name: str, what: Expiry, now: float) -> Facts:
         state = "missing"
     elif left < 0:
         state = "expired"
-    elif what.trouble:
-        state = "refused"
     else:
         soon = LIST_SOON if what.kind == "revocation-list" else SOON
         state = "soon" if left <= soon else "good"
@@ -181,8 +180,21 @@ def _expiry(name: str, what: Expiry, now: float) -> Facts:
         "days_left": left if left is None or math.isfinite(left) else None,
         "ends_at": what.ends if what.ends is None or math.isfinite(what.ends) else None,
         "subject": what.subject,
-        "trouble": what.trouble or None,
     }
+
+
+def _files(figures: Figures) -> Sequence[Facts]:
+    """Whether what lies in the files is what is in force."""
+    return [
+        {
+            "name": f"{place}: {name}",
+            "state": "good" if each.failing_since is None else "refused",
+            "in_force_since_at": each.since,
+            "refused_since_at": each.failing_since,
+            "complaint": each.failure or None,
+        }
+        for (place, name), each in figures.files.items()
+    ]
 
 
 def _reload(figures: Figures) -> Facts:
