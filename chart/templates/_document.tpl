@@ -101,6 +101,7 @@ templates of Helm hand on anything but text.
       "tls" $tls -}}
 {{- $listener = include "gateway.overlay" (dict "under" $listener "over" .Values.listener) | fromYaml -}}
 {{- $document := dict
+      "control" (dict "socket" "/run/toolforge-gateway/control.sock")
       "listen" (prepend .Values.listeners $listener)
       "operations" (dict "endpoint" (include "gateway.endpoint" (dict "root" . "port" .Values.ports.operations)))
       "upstream_tls" (dict
@@ -130,6 +131,11 @@ templates of Helm hand on anything but text.
 {{ toYaml (dict . (get $document .)) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* What the gateway calls this content of the file: the beginning of its SHA-256. */}}
+{{- define "gateway.version" -}}
+{{- printf "%s\n" (include "gateway.yaml" . | trimSuffix "\n") | sha256sum | trunc 12 -}}
 {{- end }}
 
 {{/* Seconds between SIGTERM and SIGKILL: the wait before it, both parts of the farewell, and some. */}}

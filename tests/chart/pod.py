@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from unittest import TestCase
 
 import yaml
 
@@ -23,6 +27,14 @@ _LIKE = {
 """What is in each volume, by files of the throw-away PKI."""
 
 
+def room(test: TestCase) -> Path:
+    """A folder that stands for the root of a container's file system, until the test is over; its
+    name is short, as those of Unix sockets in it must be."""
+    folder = Path(tempfile.mkdtemp(prefix="pod-")).resolve()
+    test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def lay(rendered: Objects, folder: Path) -> Path:
     """Lay what the Pod has mounted, as the kubelet does it: behind `..data`.
 
@@ -37,13 +49,22 @@ def lay(rendered: Objects, folder: Path) -> Path:
         else:
             files = _LIKE.get(mount["name"], {})
             keys = {key: (pki() / file).read_text() for key, file in files.items()}
-        data = place / "..2026_11_22"
-        data.mkdir(parents=True)
-        (place / "..data").symlink_to(data.name)
-        for key, content in keys.items():
-            (data / key).write_text(content)
-            (place / key).symlink_to(f"..data/{key}")
+        place.mkdir(parents=True)
+        swap(place, keys)
     return folder / HOME.lstrip("/")
+
+
+def swap(place: Path, keys: Mapping[str, str]) -> None:
+    """Put other files into a folder as the kubelet does it: all at once, by renaming a link."""
+    data = Path(tempfile.mkdtemp(prefix="..", dir=place))
+    data.chmod(0o755)
+    for key, content in keys.items():
+        (data / key).write_text(content)
+        if not (place / key).is_symlink():
+            (place / key).symlink_to(f"..data/{key}")
+    link = place / "..data_tmp"
+    link.symlink_to(data.name)
+    link.rename(place / "..data")
 
 
 def moved(text: str, folder: Path) -> str:

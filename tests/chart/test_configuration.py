@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import re
 import sys
-from pathlib import Path
 
 import yaml
 
-from tests.chart.pod import HOME, lay, moved
+from tests.chart.pod import HOME, lay, moved, room, swap
 from tests.chart.rendering import (
     EVERYTHING,
     FILES,
@@ -184,11 +183,10 @@ class CheckTests(ChartCase):
 
     def check(self, rendered: Objects) -> tuple[int, str, str]:
         """What it exits with, and what it prints to both sides."""
-        folder = Path(self.mktemp()).resolve()
+        folder = room(self)
         home = lay(rendered, folder)
+        swap(home / "config", {"gateway.yaml": moved(configuration_text(rendered), folder)})
         file = home / "config" / "gateway.yaml"
-        file.unlink()
-        file.write_text(moved(configuration_text(rendered), folder))
         out, err = io.StringIO(), io.StringIO()
         self.patch(sys, "stdout", out)
         self.patch(sys, "stderr", err)
@@ -223,17 +221,21 @@ class CheckTests(ChartCase):
         self.assertIn("timeouts.drian", err)
 
     def test_every_file_is_mounted(self) -> None:
-        """Every file that the configuration names is below a folder that the Pod mounts."""
+        """Every file that the configuration names is below a folder that the Pod mounts, and so is
+        the control socket."""
         for file in (TOOLFORGE, EVERYTHING):
             rendered = objects(file)
-            home = lay(rendered, Path(self.mktemp()).resolve())
+            folder = room(self)
+            lay(rendered, folder)
             for word in configuration_text(rendered).split():
                 if word.startswith(HOME):
-                    self.assertTrue((home / word[len(HOME) + 1 :]).exists(), word)
+                    self.assertTrue((folder / word[1:]).exists(), word)
+            socket = folder / configuration(rendered)["control"]["socket"][1:]
+            self.assertTrue(socket.parent.is_dir(), socket)
 
     def test_explain(self) -> None:
         """A tool may use its own paths and no other's; a service what its scope opens."""
-        folder = Path(self.mktemp()).resolve()
+        folder = room(self)
         rendered = objects(TOOLFORGE)
         file = lay(rendered, folder) / "config" / "moved.yaml"
         file.write_text(moved(configuration_text(rendered), folder))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.internet import reactor
 
-from tests.chart.pod import lay, on_loopback
+from tests.chart.pod import lay, on_loopback, room, swap
 from tests.chart.rendering import TOOLFORGE, missing, objects
 from tests.clients import programs
 from tests.clients.stage import free_port, pki
@@ -72,9 +70,10 @@ class ImageTests(CoroutineCase):
 
     async def test_inside(self) -> None:
         """In a container one is the gateway's user, who can change nothing there, and finds the
-        gateway's version and no pip."""
+        gateway's version, what the Pod's commands are made of, and no pip."""
         run = await self.container()
         script = (
+            "for name in sh sleep readlink; do command -v $name >/dev/null || echo no $name; done;"
             "id -u; toolforge-gateway --version; twistd --version >/dev/null && echo twistd;"
             " touch /opt/toolforge-gateway/x 2>/dev/null || echo read-only;"
             " for name in pip pip3 gcc cc make; do command -v $name; done;"
@@ -100,22 +99,23 @@ class ImageTests(CoroutineCase):
     async def test_serves(self) -> None:
         """A container with the files of the Pod serves a tool's request over mutual TLS, and
         ends with 0 at SIGTERM."""
-        folder = Path(tempfile.mkdtemp(prefix="toolforge-gateway-pod-"))
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        folder = room(self)
         # Whoever runs in the container is somebody else here too.
         folder.chmod(0o755)
         rendered = objects(TOOLFORGE)
         home = lay(rendered, folder)
+        (folder / "run" / "toolforge-gateway").chmod(0o777)
         backend = Backend(pki())
         self.addCleanup(backend.port.stopListening)
         ports = {"https": free_port(), "operations": free_port()}
-        file = home / "config" / "..data" / "gateway.yaml"
         document = on_loopback(rendered, ports, {"/jobs": backend.number})
-        file.write_text(document.replace("lame_duck: 25", "lame_duck: 0"))
+        document = document.replace("lame_duck: 25", "lame_duck: 0")
+        swap(home / "config", {"gateway.yaml": document})
         for private in home.rglob("*.key"):
             private.chmod(0o444)  # fsGroup does that in a Pod
         run = await self.container()
         mounts = ["--volume", f"{home}:/etc/toolforge-gateway:ro"]
+        mounts += ["--volume", f"{folder}/run/toolforge-gateway:/run/toolforge-gateway"]
         command = ["twistd", "--nodaemon", "--pidfile=", "toolforge-gateway"]
         command += ["--config", "/etc/toolforge-gateway/config/gateway.yaml"]
         gateway = programs.start(

@@ -10,11 +10,13 @@ from tests.chart.rendering import (
     ChartCase,
     Objects,
     configuration,
+    configuration_text,
     objects,
     one,
     run,
 )
 from tests.clients.stage import ROOT
+from toolforge_gateway.config.loader import version_of
 
 
 def pod_of(rendered: Objects) -> dict:
@@ -152,13 +154,25 @@ class PodTests(ChartCase):
 class ChangeTests(ChartCase):
     """What makes new Pods, and what does not."""
 
-    def test_configuration(self) -> None:
-        """A change of the configuration makes new Pods, one at a time and each before an old one
-        goes."""
-        before = pod_of(objects(MINIMAL))
-        after = pod_of(objects(MINIMAL, gateway={"limits": {"headers": 50}}))
-        self.assertNotEqual(before, after)
-        strategy = one(objects(MINIMAL), "Deployment")["spec"]["strategy"]
+    def test_reload(self) -> None:
+        """A change of the configuration alone makes no new Pods: those that run reload it."""
+        limits = {"limits": {"headers": 50}}
+        before, after = objects(MINIMAL), objects(MINIMAL, gateway=limits)
+        self.assertNotEqual(configuration(before), configuration(after))
+        self.assertEqual(pod_of(before), pod_of(after))
+        containers = {each["name"]: each for each in pod_of(before)["spec"]["containers"]}
+        self.assertEqual(set(containers), {"gateway", "reload"})
+        self.assertEqual(containers["gateway"]["image"], containers["reload"]["image"])
+
+    def test_restart(self) -> None:
+        """With `configChange: restart` it makes new Pods, one at a time and each before an old
+        one goes, and there is nothing that reloads."""
+        values = {"configChange": "restart"}
+        before = objects(MINIMAL, **values)
+        after = objects(MINIMAL, gateway={"limits": {"headers": 50}}, **values)
+        self.assertNotEqual(pod_of(before), pod_of(after))
+        self.assertEqual(len(pod_of(before)["spec"]["containers"]), 1)
+        strategy = one(before, "Deployment")["spec"]["strategy"]
         self.assertEqual(strategy["rollingUpdate"], {"maxSurge": 1, "maxUnavailable": 0})
 
     def test_certificates(self) -> None:
@@ -203,7 +217,7 @@ class NumberTests(ChartCase):
 
     def test_resources(self) -> None:
         """The resources of the file that exists are the container's."""
-        [container] = pod_of(objects(TOOLFORGE))["spec"]["containers"]
+        container = pod_of(objects(TOOLFORGE))["spec"]["containers"][0]
         self.assertEqual(
             container["resources"],
             {
@@ -280,8 +294,8 @@ class ReachTests(ChartCase):
         self.assertEqual([port["port"] for port in operations["ports"]], [10090])
         _, namespaces, ports, own = policy["egress"]
         [expression] = namespaces["to"][0]["namespaceSelector"]["matchExpressions"]
-        self.assertEqual(expression["values"], ["components-api", "jobs-api"])
-        self.assertEqual(ports, {"ports": [{"port": 443, "protocol": "TCP"}]})
+        self.assertEqual(expression["values"], ["components-api", "elsewhere", "jobs-api"])
+        self.assertEqual([port["port"] for port in ports["ports"]], [443, 8443])
         self.assertIn("to", own)
 
     def test_monitor(self) -> None:
@@ -409,6 +423,11 @@ class NotesTests(ChartCase):
         notes = self.notes()
         self.assertIn("5 backends on port 30003 of every node", notes)
         self.assertNotIn("TO LOOK AT", notes)
+
+    def test_version(self) -> None:
+        """They name the configuration as the gateway does that reads it."""
+        rendered = objects(TOOLFORGE)
+        self.assertIn(f"version {version_of(configuration_text(rendered))}.", self.notes())
 
     def test_without_effect(self) -> None:
         """Old keys that have no effect are told, each with what counts instead."""

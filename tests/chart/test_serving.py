@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.task import deferLater
 
-from tests.chart.pod import lay, moved, on_loopback
-from tests.chart.rendering import TOOLFORGE, missing, objects
+from tests.chart.pod import lay, moved, on_loopback, room, swap
+from tests.chart.rendering import TOOLFORGE, missing, objects, one
 from tests.clients import programs
 from tests.clients.stage import ROOT, eventually, free_port, pki
 from tests.clients.test_nginx import connectable
@@ -20,6 +19,7 @@ from tests.coroutines import CoroutineCase
 from tests.relay.ends import Backend, End, connect
 
 _TWISTD = "from twisted.scripts.twistd import run; run()"
+_SCRIPT = "from toolforge_gateway.cli.main import run; run()"
 
 
 class ServingTests(CoroutineCase):
@@ -29,24 +29,30 @@ class ServingTests(CoroutineCase):
     skip = missing()
 
     def setUp(self):
-        folder = Path(self.mktemp()).resolve()
-        rendered = objects(TOOLFORGE)
-        home = lay(rendered, folder)
+        self.folder = room(self)
+        self.rendered = objects(TOOLFORGE)
+        home = lay(self.rendered, self.folder)
+        self.place = home / "config"
         self.backend = Backend(pki())
         self.addCleanup(self.backend.port.stopListening)
         self.ports = {"https": free_port(), "operations": free_port()}
-        text = on_loopback(rendered, self.ports, {"/jobs": self.backend.number})
-        file = home / "config" / "gateway.yaml"
-        file.unlink()
-        file.write_text(moved(text, folder))
+        self.configure(self.text())
+        self.environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         command = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "toolforge-gateway"]
-        environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-        self.gateway = programs.start(
-            reactor, [*command, "--config", str(file)], environment, str(folder)
-        )
+        command += ["--config", str(self.place / "gateway.yaml")]
+        self.gateway = programs.start(reactor, command, self.environment, str(self.folder))
         self.addCleanup(self.gateway.end)
         # The last one that it opens; from then on it also knows what SIGTERM means.
         return connectable(self.ports["operations"])
+
+    def text(self) -> str:
+        """The configuration, for this machine."""
+        backends = {"/jobs": self.backend.number}
+        return moved(on_loopback(self.rendered, self.ports, backends), self.folder)
+
+    def configure(self, text: str) -> None:
+        """Have another configuration where the Pod has it, as if the ConfigMap had changed."""
+        swap(self.place, {"gateway.yaml": text})
 
     async def ask(self, certificate: str | None, path: str, until: bytes) -> bytes:
         """What one client gets."""
@@ -100,3 +106,37 @@ class ServingTests(CoroutineCase):
         await eventually(lambda: '"backend"' in self.gateway.said())
         [line] = [each for each in self.gateway.said().splitlines() if '"backend"' in each]
         self.assertEqual(json.loads(line)["identity"], "tf-test")
+
+    async def test_reload(self) -> None:
+        """What the second container runs has a changed ConfigMap reloaded; one that is no good is
+        told with its line, and leaves everything as it was."""
+        [container] = [
+            each
+            for each in one(self.rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
+            if each["name"] == "reload"
+        ]
+        program = self.folder / "bin" / "toolforge-gateway"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{_SCRIPT}" "$@"\n')
+        program.chmod(0o755)
+        words = [moved(word, self.folder) for word in container["command"]]
+        # A second in place of five.
+        words[-1] = words[-1].replace("sleep 5", "sleep 1")
+        self.assertIn("sleep 1", words[-1])
+        path = os.pathsep.join([str(program.parent), os.environ["PATH"]])
+        reloader = programs.start(
+            reactor, ["/bin/sh", *words[1:]], {**self.environment, "PATH": path}
+        )
+        self.addCleanup(reloader.end)
+        self.assertIn("in force", await reloader.line())
+        self.configure(self.text().replace("path: /jobs", "path: /work"))
+        self.assertIn("in force", await reloader.line())
+        answer = await self.ask("tool-tf-test", "/work/v1/tool/tf-test/jobs", b"\r\n\r\nok")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
+        self.configure(self.text().replace("path: /jobs", "paht: /jobs"))
+        await eventually(lambda: "backends[0].paht" in reloader.said(), within=15)
+        answer = await self.ask("tool-tf-test", "/work/v1/tool/tf-test/jobs", b"\r\n\r\nok")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
+        reloader.signal("TERM")
+        end = await reloader.ended
+        self.assertEqual((end.code, end.signal), (0, None))

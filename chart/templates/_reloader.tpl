@@ -1,0 +1,17 @@
+{{/* A shell that waits for another ConfigMap: the kubelet renames a link over `..data`, and that is
+     all that there is to see. The first reload is for a change that came before it watched. */}}
+{{- define "gateway.reloader" -}}
+{{- $socket := (include "gateway.document" . | fromYaml).control.socket -}}
+trap 'exit 0' TERM
+seen=
+while :; do
+  now=$(readlink {{ include "gateway.home" . }}/config/..data)
+  if [ "$now" != "$seen" ]; then
+    toolforge-gateway reload --socket {{ $socket }}
+    # 2: nobody there yet, so once more. 1: it is no good, and was told; another one may be.
+    [ $? -eq 2 ] || seen=$now
+  fi
+  sleep 5 &
+  wait $!
+done
+{{- end }}
