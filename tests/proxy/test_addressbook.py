@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.proxy.stage import ONE, TWO, PoolCase
-from toolforge_gateway.config.values import UpstreamAddress
+from toolforge_gateway.config.values import BackendLimits, UpstreamAddress
 from toolforge_gateway.proxy.addressbook import MOST
 from toolforge_gateway.proxy.upstream import IDLE_SECONDS
 
@@ -187,6 +187,21 @@ class NameTests(PoolCase):
         self.pool.put(connection)
         self.advance(IDLE_SECONDS)
         self.assertEqual(connection.transport.ended, "closed")
+
+
+class CrowdTests(PoolCase):
+    """A long queue before a name that is known not to exist."""
+
+    addresses = (NAME,)
+    keys = {"limits": BackendLimits(requests=1, queue=5000)}
+
+    def test_one_after_the_other(self) -> None:
+        """Where each one's turn is over at once all of them have theirs, however many."""
+        customers = [self.ask()[0] for _ in range(5000)]
+        self.network.names = {"jobs.example.org": []}
+        self.network.answer([])
+        self.assertEqual({each.reason for each in customers}, {"backend-unreachable"})
+        self.assertEqual(self.pool.places.taken, 0)
 
 
 class MixedTests(PoolCase):

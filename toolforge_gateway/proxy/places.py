@@ -38,6 +38,7 @@ class Places:
         self.taken = 0
         self.waiting: dict[Waiting, None] = {}
         self.turned_away = 0
+        self._calling = False
         self.waited_in_vain = 0
 
     def take(self) -> bool:
@@ -68,5 +69,11 @@ class Places:
     def leave(self) -> None:
         """Give a place back; the first one in the queue has it next."""
         self.taken -= 1
-        if self.waiting and self.take():
-            self.first().go()
+        if self._calling:
+            return  # by the one whose turn it is now: the loop goes on
+        self._calling = True
+        try:
+            while self.waiting and self.take():
+                self.first().go()
+        finally:
+            self._calling = False
