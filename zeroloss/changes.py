@@ -19,7 +19,7 @@ from soak.gateway import ROOT, free_port
 from zeroloss.judge import Attempt, End
 from zeroloss.line import Line, Request, Target, Unreached
 from zeroloss.load import Load, caller
-from zeroloss.stage import DRAIN, Mount, Pair, Plain, Stage
+from zeroloss.stage import DRAIN, Mount, Plain, Stage
 
 PATIENCE = 20.0
 """Seconds after which a change should be there."""
@@ -27,6 +27,8 @@ IN_A_ROW = 8
 """New connections that must all see a change: each worker has its turn, most likely."""
 SETTLING = 2.5
 """Seconds in which clients of a listener that is gone have gone elsewhere."""
+SLOWLY = 1.2
+"""Seconds between two files that are written slowly: the gateway may look in between."""
 BAD = {"name": "bad", "path": "not a path", "url": "https://127.0.0.1:1"}
 
 
@@ -52,7 +54,7 @@ class Changes:
         self._bad = 0
         self._reloads = 0
         self._extra: asyncio.Event | None = None
-        self._former: dict[int, Pair] = {}
+        self._strangers: dict[int, Target] = {}
         self._before: set[int] = set()
 
     # Reloads.
@@ -167,8 +169,10 @@ class Changes:
         context = caller(str(stage.demo.directory / "server-ca.crt"), *map(str, files))
         port = stage.listeners[number]
         stranger = Target("127.0.0.1", port, context, "/load")
+        pause = self._rng.choice([0.0, 0.0, SLOWLY])
+        for _ in mount.write(pair):
+            await asyncio.sleep(pause)
         began = time.monotonic()
-        mount.write(pair)
         way = {Mount: "..data", Plain: "plain"}[type(mount)]
 
         async def served() -> bool:
@@ -180,6 +184,10 @@ class Changes:
 
         await self._everywhere(f"rotation of listener {number} ({way})", served, waits=True)
         self._say(f"... after {time.monotonic() - began:.1f} s")
+        former = self._strangers.get(number)
+        if former is not None and (await self._ask(former))[0].end is End.RIGHT:
+            raise Unseen(f"rotation of listener {number}: an authority that is gone is accepted")
+        self._strangers[number] = stranger
         self.made["rotations"] += 1
 
     # Generations.

@@ -139,12 +139,14 @@ class Line:
 
     :ivar answers: how many have come whole on it.
     :ivar ended: whether an answer said that it is the last.
+    :ivar certificate: what the gateway has shown, DER.
     """
 
     def __init__(self, target: Target):
         self.target = target
         self.answers = 0
         self.ended = False
+        self.certificate = b""
         self._reader: _Reader
         self._writer: asyncio.StreamWriter
 
@@ -171,12 +173,8 @@ class Line:
             raise Unreached(repr(error)) from None
         self._reader = reader
         self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-
-    @property
-    def certificate(self) -> bytes:
-        """What the gateway has shown, DER."""
-        shown: bytes = self._writer.get_extra_info("ssl_object").getpeercert(True)
-        return shown
+        # Now: it is forgotten with the connection.
+        self.certificate = transport.get_extra_info("ssl_object").getpeercert(True) or b""
 
     async def usable(self) -> bool:
         """Whether another request may be sent: nobody has ended it."""

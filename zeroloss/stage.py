@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ class Mount:
         self._number = 0
         folder.mkdir()
 
-    def write(self, pair: Pair) -> None:
-        """Have other files."""
+    def write(self, pair: Pair) -> Iterator[None]:
+        """Have other files; at each pause, those before are still in force."""
         self._number += 1
         content = self.folder / f"..{self._number}"
         content.mkdir()
@@ -68,6 +69,7 @@ class Mount:
             (content / name).write_bytes(data)
             if not (self.folder / name).is_symlink():
                 (self.folder / name).symlink_to(f"..data/{name}")
+            yield
         following = self.folder / "..data_tmp"
         following.symlink_to(content.name)
         os.replace(following, self.folder / "..data")
@@ -81,10 +83,11 @@ class Plain:
         self.folder = folder
         folder.mkdir()
 
-    def write(self, pair: Pair) -> None:
-        """Have other files; in between, certificate and key do not belong together."""
+    def write(self, pair: Pair) -> Iterator[None]:
+        """Have other files; at each pause, certificate and key do not belong together."""
         for name, data in pair.files.items():
             (self.folder / name).write_bytes(data)
+            yield
 
 
 class Stage:
@@ -104,7 +107,7 @@ class Stage:
         self.mounts: list[Mount | Plain] = [Mount(folder / "mount"), Plain(folder / "plain")]
         self._pairs = 0
         for mount in self.mounts:
-            mount.write(self.pair())
+            list(mount.write(self.pair()))
         self.listeners = [free_port() for _ in self.mounts]
         self.operations = free_port()
         self.gateway = Gateway(folder, self.listeners[0])
