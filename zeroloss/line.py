@@ -77,7 +77,7 @@ class Request:
         """Whether a whole answer is the right one, and why not."""
         theirs = wire.value(answer.fields, TOKEN)
         if answer.status not in (200, 204):
-            return End.WRONG, f"{answer.status} {answer.body[:300]!r}"
+            return End.WRONG, f"{answer.status} {answer.body[:120]!r}"
         if theirs != self.token:
             return End.WRONG, f"it bears {theirs!r} for {self.token!r}"
         received = wire.value(answer.fields, b"x-soak-received")

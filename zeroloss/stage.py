@@ -19,6 +19,9 @@ from zeroloss.load import caller
 
 DRAIN = 20
 """Seconds of `timeouts.drain`; streams are shorter."""
+UNHURRIED = ("handshake", "request_head", "request_idle", "connect")
+HURRY = 30
+"""Seconds of these deadlines: a machine that has other things to do is no loss."""
 NAMES = ["localhost", "127.0.0.1"]
 
 
@@ -129,7 +132,7 @@ class Stage:
         document |= {
             "listen": listen,
             "operations": {"endpoint": f"tcp:{self.operations}:interface=127.0.0.1"},
-            "timeouts": {"drain": DRAIN},
+            "timeouts": {"drain": DRAIN, **dict.fromkeys(UNHURRIED, HURRY)},
             "control": {"socket": "control"},
         }
         if self._workers is not None:
