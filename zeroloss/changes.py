@@ -112,7 +112,7 @@ class Changes:
             backend["url"] = f"https://127.0.0.1:{stage.ports[0]}"
         return "another address of the backend"
 
-    def lessen_limits(self, document: dict[str, Any]) -> str:
+    def change_limits(self, document: dict[str, Any]) -> str:
         """A step: other limits and deadlines."""
         document["limits"]["connections"] = self._rng.randint(1000, 2000)
         document["timeouts"]["keep_alive"] = self._rng.randint(30, 60)

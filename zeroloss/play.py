@@ -88,15 +88,15 @@ async def _change(changes: Changes, plan: Plan) -> None:
     # Both listeners at a time: what takes longest is to wait until the gateway notices.
     await asyncio.gather(rotate(0), rotate(1))
     for number in range(plan.reloads):
-        match number % 10:
-            case 1 | 5:
+        match number % 20:
+            case 1 | 5 | 11 | 15:
                 await changes.refuse()
-            case 3:
+            case 3 | 13:
                 await changes.reload(changes.move_backend)
             case 4:
                 await changes.add_listener()
-            case 7:
-                await changes.reload(changes.lessen_limits)
+            case 7 | 17:
+                await changes.reload(changes.change_limits)
             case 8:
                 await changes.remove_listener()
             case _:

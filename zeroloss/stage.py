@@ -127,7 +127,9 @@ class Stage:
         :raise RuntimeError: the gateway does not start.
         """
         self.ports = [await backend.listen() for backend in self.backends]
-        document = configuration(self.listeners[0], {"load": self.ports[0]})
+        document = configuration(
+            self.listeners[0], {"load": self.ports[0], "mark-0": self.ports[0]}
+        )
         listen = [self.listener(number) for number in range(len(self.mounts))]
         document |= {
             "listen": listen,
