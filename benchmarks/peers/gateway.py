@@ -39,8 +39,19 @@ class Gateway(Peer):
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
         if sys.prefix == sys.base_prefix or not os.access(f"{DEBIANS}{here}", os.X_OK):
             return self._python, {"PYTHONPATH": str(ROOT)}
-        libraries = Path(self._python).parent.parent / "lib" / f"python{here}" / "site-packages"
-        return f"{DEBIANS}{here}", {"PYTHONPATH": f"{ROOT}:{libraries}"}
+        lib = Path("lib", f"python{here}")
+        libraries = Path(self._python).parent.parent / lib / "site-packages"
+        folder = self.folder / "python"
+        if not folder.exists():
+            # An environment of its own (PEP 405): Debian's own libraries stay out of it.
+            (folder / "bin").mkdir(parents=True)
+            (folder / "bin" / "python").symlink_to(f"{DEBIANS}{here}")
+            (folder / "pyvenv.cfg").write_text(
+                "home = /usr/bin\ninclude-system-site-packages = false\n"
+            )
+            (folder / lib).mkdir(parents=True)
+            (folder / lib / "site-packages").symlink_to(libraries)
+        return str(folder / "bin" / "python"), {"PYTHONPATH": str(ROOT)}
 
     def openssl(self) -> str:
         """See `Peer`."""
