@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 @inlineCallbacks
-def eventually(true: Callable[[], object], within: float = 5.0):
+def eventually(true: Callable[[], object], within: float = 15.0):
     """Wait until something is true, at most so many seconds.
 
     :raise AssertionError: it never was.

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from toolforge_gateway.demo.backends import backend_tls
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds after which a wait has failed; a test that passes waits for none."""
 
 
