@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
-from toolforge_gateway import config, service
+from toolforge_gateway import config, lookup, service
 from toolforge_gateway._version import __version__
 from toolforge_gateway.errors import ConfigurationError
 from toolforge_gateway.leading import ControlService, OneProcess
@@ -77,6 +77,7 @@ def makeService(options: Options) -> IService:
     reactor.callWhenRunning(_on, signal.SIGHUP, reactor, control.reloader.reload)
     reactor.callWhenRunning(_reopen_logs_on_sigusr1, reactor, gateway.reopen_logs)
     look_for_garbage_seldom()
+    lookup.install(reactor)
     started = _Started()
     control.setServiceParent(started)
     gateway.setServiceParent(started)

@@ -32,6 +32,7 @@ LAYERS: dict[str, int] = {
     "tracecontext": 1,
     "listen": 2,
     "control": 2,
+    "lookup": 2,
     "transport": 2,
     "config": 2,
     "systemd": 2,
