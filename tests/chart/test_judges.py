@@ -178,7 +178,7 @@ class ValuesTests(ChartCase):
         schema = json.loads((CHART / "values.schema.json").read_text())["properties"]
         values = yaml.safe_load(rendering.EVERYTHING.read_text())
         defaults = yaml.safe_load((CHART / "values.yaml").read_text())
-        existing = {"app", "nginx", "global", "configChange"}
+        existing = {"app", "nginx", "global"}
         self.assertEqual(set(schema) - set(values), existing)
         same = [key for key in values if key in defaults and values[key] == defaults[key]]
         self.assertEqual(same, [])
