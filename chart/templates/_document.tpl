@@ -28,7 +28,7 @@ templates of Helm hand on anything but text.
 {{- define "gateway.backends" -}}
 {{- $app := .Values.app | default dict -}}
 {{- $flags := $app.openapi_docs | default dict -}}
-{{- $given := .Values.backends -}}
+{{- $given := .Values.backends | default .Values.gateway.backends | default list -}}
 {{- if not $given -}}
 {{- range $api, $url := $app.api_maps | default dict -}}
 {{- $given = append $given (dict "name" (printf "%s-api" $api) "path" (printf "/%s" $api) "url" $url) -}}

@@ -3,8 +3,8 @@
 {{- define "gateway.authority" -}}
 {{- $items := list (dict "key" (.key | default "ca.crt") "path" "ca.crt") -}}
 {{- if or .configMap (not .secret) -}}
-configMap: {name: {{ .configMap | default "kube-root-ca.crt" }}, items: {{ toJson $items }}, defaultMode: 0444}
+configMap: {name: {{ .configMap | default "kube-root-ca.crt" | quote }}, items: {{ toJson $items }}, defaultMode: 0444}
 {{- else -}}
-secret: {secretName: {{ .secret }}, items: {{ toJson $items }}, defaultMode: 0440}
+secret: {secretName: {{ .secret | quote }}, items: {{ toJson $items }}, defaultMode: 0440}
 {{- end -}}
 {{- end }}

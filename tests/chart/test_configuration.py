@@ -138,6 +138,15 @@ class OverlayTests(ChartCase):
         self.assertNotIn("limits", made)
         self.assertEqual(made["timeouts"], {"drain": 30})
 
+    def test_backends_there(self) -> None:
+        """Backends may be listed in `gateway` alone, and are then as they are written."""
+        backends = [
+            {"name": "x", "path": "/components", "url": "https://x.example"},
+        ]
+        made = configuration(objects(gateway={"backends": backends}))
+        self.assertEqual(made["backends"], backends)
+        self.assertEqual(made["authenticators"][2]["kind"], "deploy-token")
+
     def test_numbers(self) -> None:
         """Large numbers arrive as they were written."""
         made = self.made(gateway={"limits": {"request_body": 1099511627776}})
