@@ -60,6 +60,8 @@ CONFIGURATION = [
     "proxy_protocol: {trusted: [", "192.0.2.7/32", "::/0", "10.0.0.1/8", "forwarded: {trusted: [",
     "{cidr: ", "{client_ca: a, cn: x}", "]}", "external_url: ", "https://api.example.org",
     "target: {", "namespace: a, service: b, port: 1", "server_name: ", "anonymous: refuse",
+    "addresses: [", "'[2001:db8::1]:8443'", "dns_refresh: ", "limits: {requests: ", "queue: ",
+    "checks: {path: ", "interval: ", "timeout: ", "good: ", "bad: ",
     "anonymous_paths: [", "tool_path: ", "/v{n}/tool/{tool}", "'/{x:[0-9]+}'", "'/{x:(?P<n>a)}'",
     "open_paths: [", "slow_paths: [", "{pattern: '/logs$', timeouts: {response_head: 9}}",
     "forward_credentials: yes", "cluster_domain: a.b", "identifies: ", "client_certificate: none",

@@ -52,6 +52,8 @@ def _load(text: str) -> object:
     for backend in configuration.backends:
         assert backend.path.startswith("/") and not backend.path.endswith("/")
         assert 0 < backend.url.port < 65536
+        assert backend.places and all(0 < place.port < 65536 for place in backend.places)
+        assert backend.limits.requests > 0 and backend.limits.queue >= 0
     return _without_options(configuration)
 
 

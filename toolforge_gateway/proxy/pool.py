@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from toolforge_gateway.config.values import Backend, Timeouts
+from toolforge_gateway.config.values import Backend, Timeouts, UpstreamAddress
 from toolforge_gateway.proxy.addressbook import AddressBook
 from toolforge_gateway.proxy.dialling import Dialling
 from toolforge_gateway.proxy.figures import PoolFigures
@@ -80,7 +80,7 @@ class Pool:
         self._max_idle = MAX_IDLE
         self._started = False
         self._closed = False
-        self._marks: dict[object, Marks] = {}
+        self._marks: dict[UpstreamAddress, Marks] = {}
         self._book = AddressBook(
             reactor, backend.name, backend.places, backend.dns_refresh, self._looked_up
         )
@@ -320,16 +320,13 @@ class Pool:
     def _pass_on(self, connection: UpstreamConnection) -> None:
         """Give a connection to the first one who waits, or close it."""
         connection.current = None
-        if not self._waiting or not self._may_be_used(connection.upstream):
+        if not self._waiting or connection.upstream not in self._usable:
             connection.close()
         elif not connection.is_quiet():
             connection.abort()
         else:
             connection.read_on(True)
             self.places.first().given(connection)
-
-    def _may_be_used(self, upstream: Upstream) -> bool:
-        return upstream in self._usable
 
     def _choice(self) -> Upstream:
         one, other = self._two(self._usable)
@@ -348,7 +345,7 @@ class Pool:
         for dialling in waiting:
             dialling.looked_up()
 
-    def _take_over(self, addresses: Sequence[Any]) -> None:
+    def _take_over(self, addresses: Sequence[UpstreamAddress]) -> None:
         """These are the backend's addresses now."""
         known = {each.address: each for each in self.upstreams}
         if tuple(known) == tuple(addresses):
@@ -361,7 +358,7 @@ class Pool:
         self.upstreams = tuple(known.get(address) or self._new(address) for address in addresses)
         self._sort_out()
 
-    def _new(self, address: Any) -> Upstream:
+    def _new(self, address: UpstreamAddress) -> Upstream:
         marks = self._marks.get(address) or Marks(self._reactor.seconds, self.chance)
         upstream = Upstream(
             address, self._reactor, self._creator, self._transports, self.deadlines, marks
