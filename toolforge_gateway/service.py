@@ -207,6 +207,15 @@ class GatewayService(Service):
         """Lines of the access log that could not be written, since the process began."""
         return 0 if self._access_log is None else self._access_log.lost
 
+    def hand_over(self) -> Deferred[None]:
+        """The same where others serve already on the same sockets: nobody has to be told, and
+        `/healthz` stays as it is.
+
+        :return: fires when nothing is left.
+        """
+        super().stopService()
+        return self._drain()
+
     def addresses(self) -> tuple[Any, ...]:
         """Where the listeners are, in the order of the configuration; tells
         the port where the configuration said 0."""

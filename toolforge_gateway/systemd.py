@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -192,13 +193,20 @@ class News(Service):
     :param reactor: `ready` is said as soon as it runs.
     :param version: of the configuration that the service begins with.
     :param patience: how many seconds its end may take, asked when it begins.
+    :param serves: fires when it serves; by default it does as soon as the reactor runs.
     """
 
     name = "systemd"
 
     def __init__(
-        self, notifier: Notifier, reactor: Any, version: str, patience: Callable[[], float]
+        self,
+        notifier: Notifier,
+        reactor: Any,
+        version: str,
+        patience: Callable[[], float],
+        serves: Deferred[None] | None = None,
     ):
+        self._serving = succeed(None) if serves is None else serves
         self._notifier = notifier
         self._reactor = reactor
         self._version = version
@@ -207,7 +215,7 @@ class News(Service):
     def startService(self) -> None:
         """See `IService`."""
         super().startService()
-        self._reactor.callWhenRunning(self._began)
+        self._reactor.callWhenRunning(self._serving.addCallback, lambda _: self._began())
 
     def stopService(self) -> None:
         """See `IService`.  Signs of life go on: what runs is still coming to its end."""

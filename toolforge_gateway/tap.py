@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -11,19 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import attrs
 from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, succeed
 from twisted.python import usage
 
 from toolforge_gateway import config, lookup, service
 from toolforge_gateway._version import __version__
+from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.errors import ConfigurationError
-from toolforge_gateway.leading import ControlService, OneProcess
+from toolforge_gateway.leading import ControlService, Led, OneProcess
+from toolforge_gateway.process import look_for_garbage_seldom
 from toolforge_gateway.systemd import News, Notifier
+from toolforge_gateway.workers.made import make_supervisor
 
 USAGE_OR_CONFIGURATION = 2
 """Exit code when there is nothing to run; no version of twistd has one of its own for that."""
-NEW_OBJECTS = 20_000
-"""How many more objects there may be than at the last time before Python looks for garbage."""
 
 
 class Options(usage.Options):
@@ -68,40 +70,70 @@ def makeService(options: Options) -> IService:
     file = Path(options["config"]).absolute()  # twistd changes to another folder
     try:
         configuration = config.load(file)
-        gateway = service.make_service(configuration, reactor)
+        made = _Made.by(configuration, reactor)
     except ConfigurationError as error:
         _give_up("\n".join(map(str, error.complaints)))
-    control = ControlService(file, configuration, OneProcess(gateway), reactor)
-    gateway.process.overview.follow(control.reloader)
+    control = ControlService(file, configuration, made.led, reactor)
+    made.shows.follow(control.reloader)
     reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
     reactor.callWhenRunning(_on, signal.SIGHUP, reactor, control.reloader.reload)
-    reactor.callWhenRunning(_reopen_logs_on_sigusr1, reactor, gateway.reopen_logs)
+    reactor.callWhenRunning(_reopen_logs_on_sigusr1, reactor, made.reopen_logs)
     look_for_garbage_seldom()
     lookup.install(reactor)
     started = _Started()
     control.setServiceParent(started)
-    gateway.setServiceParent(started)
+    made.service.setServiceParent(started)
     notifier = Notifier.from_environment(os.environ, reactor)
-    news = News(notifier, reactor, configuration.version, lambda: _end_of(gateway))
+    news = News(notifier, reactor, configuration.version, made.end_within, made.ready)
     control.reloader.tell(news.reloading, news.reloaded)
     news.setServiceParent(started)
     return started
 
 
-def _end_of(gateway: service.GatewayService) -> float:
-    """The seconds that stopping may take."""
-    timeouts = gateway.prepared.configuration.timeouts
-    return timeouts.lame_duck + timeouts.drain
+@attrs.frozen
+class _Made:
+    """One process, or a supervisor of several."""
 
+    service: IService
+    led: Led
+    shows: Any
+    """Who tells what becomes of reloads."""
+    reopen_logs: Callable[[], object]
+    configuration: Callable[[], Configuration]
+    """What is in force."""
+    ready: Deferred[None]
+    """Fires when it serves."""
 
-def look_for_garbage_seldom() -> None:
-    """Tell Python's cyclic garbage collector about this program.
+    def end_within(self) -> float:
+        """The seconds that stopping may take."""
+        timeouts = self.configuration().timeouts
+        return timeouts.lame_duck + timeouts.drain
 
-    What belongs to a request refers to each other in one direction only, and is gone with it; a
-    dozen requests at once already have Python look through all of it again and again, for nothing.
-    """
-    gc.freeze()
-    gc.set_threshold(NEW_OBJECTS)
+    @classmethod
+    def by(cls, configuration: Configuration, reactor: Any) -> _Made:
+        """What a configuration wants.
+
+        :raise ConfigurationError: with all complaints.
+        """
+        if configuration.workers is None:
+            gateway = service.make_service(configuration, reactor)
+            return cls(
+                gateway,
+                OneProcess(gateway),
+                gateway.process.overview,
+                gateway.reopen_logs,
+                lambda: gateway.prepared.configuration,
+                succeed(None),
+            )
+        supervisor, records = make_supervisor(configuration, reactor)
+        return cls(
+            supervisor,
+            supervisor,
+            records,
+            supervisor.reopen_logs,
+            lambda: supervisor.configuration,
+            supervisor.ready,
+        )
 
 
 class _Started(MultiService):

@@ -54,6 +54,7 @@ LAYERS: dict[str, int] = {
     "overview": 5,
     "service": 5,
     "cli": 6,
+    "workers": 6,
     "demo": 6,
     "tap": 6,
     "testing": 7,
@@ -66,7 +67,7 @@ STRANGERS = 3
 OF_TESTING = {"demo", "testing"}
 """The rooms that may import `testing`; tests may as well."""
 
-WITH_REACTOR = {"cli", "demo", "tap"}
+WITH_REACTOR = {"cli", "demo", "tap", "workers"}
 """The rooms that may import the reactor; everywhere else it is an argument."""
 
 PURE = {0: {"attrs", "zope"}, 1: {"attrs", "zope"}}

@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from bootstrap.environment import ROOT
-from toolforge_gateway.tap import NEW_OBJECTS, look_for_garbage_seldom
+from toolforge_gateway.process import NEW_OBJECTS, look_for_garbage_seldom
 
 TWISTD = "from twisted.scripts.twistd import run; run()"
 

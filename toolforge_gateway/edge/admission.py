@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -10,12 +11,18 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 
+def _nobody(open: int) -> None:
+    """Nobody wants to know."""
+
+
 @attrs.define
 class Turnstile:
     """Counts connections, or exchanges, in and out; shared by all listeners."""
 
     limit: int
     open: int = 0
+    tell: Callable[[int], None] = _nobody
+    """Told of each new number of connections."""
 
 
 class Admission(Factory):
@@ -49,11 +56,14 @@ class Admission(Factory):
         protocol: Any = self._wrapped.buildProtocol(addr)
         if protocol is None:
             return None
-        self._turnstile.open += 1
+        turnstile = self._turnstile
+        turnstile.open += 1
+        turnstile.tell(turnstile.open)
         lost = protocol.connectionLost
 
         def connection_lost(reason: Failure) -> None:
-            self._turnstile.open -= 1
+            turnstile.open -= 1
+            turnstile.tell(turnstile.open)
             lost(reason)
 
         # Instead of a wrapping protocol, which would cost a call per segment.

@@ -16,7 +16,13 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IReadDescriptor,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
@@ -25,6 +31,7 @@ from zope.interface import implementer
 
 from toolforge_gateway.transport.dispatch import READ, Dispatcher
 from toolforge_gateway.transport.interfaces import IUnderTLS
+from toolforge_gateway.transport.turns import Turns, all_the_same, step_back
 
 log = Logger()
 
@@ -61,28 +68,20 @@ def accepts_directly(port: Any, factory: IProtocolFactory) -> bool:
     return isinstance(port, Port) and port.addressFamily in _ADDRESSES and port.factory is factory
 
 
-@implementer(IListeningPort)
-class DirectPort:
-    """Accepts the connections of a port of the reactor.
+class _Queue:
+    """Takes connections from the queue of a listening socket, when it is our turn.
 
-    :param port: `accepts_directly`; it listens, with `factory` as its factory,
-        and from now on reads no more.
-    :param factory: its protocols have to be content with `IUnderTLS`.
-    :param reactor: IReactorTime.
+    :param turns: whose turn it is; None: always ours.
     """
 
-    def __init__(self, port: Any, factory: IProtocolFactory, dispatcher: Dispatcher, reactor: Any):
+    def __init__(self, port: Any, reactor: Any, turns: Turns | None):
         self._port = port
-        self._factory = factory
-        self._dispatcher = dispatcher
         self._reactor = reactor
+        self._turns = turns
         self._socket: socket.socket = port.socket
-        self._address = _ADDRESSES[port.addressFamily]
         self._descriptor = self._socket.fileno()
         self._pause: Any = None
         self._stopping = False
-        port.stopReading()
-        dispatcher.watch(self._descriptor, READ, self._ready)
 
     def startListening(self) -> None:
         """It does already."""
@@ -101,38 +100,111 @@ class DirectPort:
         if self._stopping:
             return None  # One of those who were let in wants it as well.
         self._stopping = True
+        self._turns = None
+        if self._pause is not None:
+            self._pause.cancel()
+            self._go_on()
+        if self._descriptor >= 0:
+            self._ready(READ)
+            if self._descriptor >= 0 and self._pause is None:
+                self._look_away()
+        self._descriptor = -1
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
-        elif self._descriptor >= 0:
-            self._ready(READ)
-            if self._descriptor >= 0 and self._pause is None:
-                self._dispatcher.forget(self._descriptor)
-        self._descriptor = -1
         stopped: Deferred[None] | None = self._port.stopListening()
         return stopped
 
-    def _ready(self, events: int) -> None:
-        for _ in range(AT_ONCE):
-            try:
-                accepted, address = self._socket.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in _LEFT_ALREADY:
-                    continue
-                log.warn("cannot accept connections for a moment: {error}", error=error)
-                self._dispatcher.forget(self._descriptor)
-                self._pause = self._reactor.callLater(PAUSE, self._go_on)
-                return
-            accepted.setblocking(False)
-            self._begin(accepted, self._address("TCP", *address))
-            if self._descriptor < 0:
-                return  # whoever is told of a connection may stop the port
+    def _look(self) -> None:
+        """Have `_ready` called when there is somebody."""
+        raise NotImplementedError
 
-    def _go_on(self) -> None:
+    def _look_away(self) -> None:
+        """Have it called no more."""
+        raise NotImplementedError
+
+    def _take(self, accepted: socket.socket, address: Any) -> None:
+        """Somebody has come."""
+        raise NotImplementedError
+
+    def _ready(self, events: int = READ) -> None:
+        turns = self._turns
+        for _ in range(AT_ONCE):
+            if turns is not None and (ahead := turns.ahead()) > 0:
+                self._look_away()
+                self._pause = self._reactor.callLater(
+                    step_back(ahead), self._go_on, all_the_same(ahead)
+                )
+                return
+            if not self._accept():
+                return
+
+    def _go_on(self, at_once: int = 0) -> None:
+        """Look again.
+
+        :param at_once: how many to take, whosever turn it is.
+        """
         self._pause = None
+        self._look()
+        for _ in range(at_once):
+            if not self._accept():
+                return
+
+    def _accept(self) -> bool:
+        """Take one.
+
+        :return: whether to go on.
+        """
+        try:
+            accepted, address = self._socket.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno in _LEFT_ALREADY:
+                return True
+            log.warn("cannot accept connections for a moment: {error}", error=error)
+            self._look_away()
+            self._pause = self._reactor.callLater(PAUSE, self._go_on)
+            return False
+        accepted.setblocking(False)
+        self._take(accepted, address)
+        return self._descriptor >= 0  # whoever is told of a connection may stop the port
+
+
+@implementer(IListeningPort)
+class DirectPort(_Queue):
+    """Accepts the connections of a port of the reactor.
+
+    :param port: `accepts_directly`; it listens, with `factory` as its factory,
+        and from now on reads no more.
+    :param factory: its protocols have to be content with `IUnderTLS`.
+    :param reactor: IReactorTime.
+    :param turns: whose turn it is; None: always ours.
+    """
+
+    def __init__(
+        self,
+        port: Any,
+        factory: IProtocolFactory,
+        dispatcher: Dispatcher,
+        reactor: Any,
+        turns: Turns | None = None,
+    ):
+        super().__init__(port, reactor, turns)
+        self._factory = factory
+        self._dispatcher = dispatcher
+        self._address = _ADDRESSES[port.addressFamily]
+        port.stopReading()
+        self._look()
+
+    def _look(self) -> None:
         self._dispatcher.watch(self._descriptor, READ, self._ready)
+
+    def _look_away(self) -> None:
+        self._dispatcher.forget(self._descriptor)
+
+    def _take(self, accepted: socket.socket, address: Any) -> None:
+        self._begin(accepted, self._address("TCP", *address))
 
     def _begin(self, accepted: socket.socket, address: IAddress) -> None:
         try:
@@ -149,6 +221,55 @@ class DirectPort:
         except Exception:
             log.failure("a connection could not begin")
             transport.abortConnection()
+
+
+@implementer(IListeningPort, IReadDescriptor)
+class SharedPort(_Queue):
+    """The same for connections that get a transport of the reactor's: who reads a PROXY header
+    before TLS, or a Unix socket.
+
+    :param port: an `IReadDescriptor` that listens and has a `socket`; from now on it reads no more.
+    :param reactor: IReactorFDSet, IReactorSocket and IReactorTime.
+    """
+
+    def __init__(self, port: Any, factory: IProtocolFactory, reactor: Any, turns: Turns):
+        super().__init__(port, reactor, turns)
+        self._factory = factory
+        reactor.removeReader(port)
+        self._look()
+
+    def doRead(self) -> None:
+        """See `IReadDescriptor`."""
+        self._ready()
+
+    def fileno(self) -> int:
+        """See `IReadDescriptor`."""
+        return self._descriptor
+
+    def connectionLost(self, reason: object) -> None:
+        """See `IReadDescriptor`: the reactor ends."""
+
+    def logPrefix(self) -> str:
+        """What twistd's log says of it."""
+        return "toolforge-gateway"
+
+    def _look(self) -> None:
+        self._reactor.addReader(self)
+
+    def _look_away(self) -> None:
+        self._reactor.removeReader(self)
+
+    def _take(self, accepted: socket.socket, address: Any) -> None:
+        with accepted:
+            try:
+                # It makes a descriptor of its own.
+                self._reactor.adoptStreamConnection(
+                    accepted.fileno(), accepted.family, self._factory
+                )
+            except OSError:
+                pass  # they have left already
+            except Exception:
+                log.failure("a connection could not begin")
 
 
 @implementer(IUnderTLS)

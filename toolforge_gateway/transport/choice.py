@@ -18,10 +18,11 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from toolforge_gateway.transport.accepting import DirectPort, accepts_directly
+from toolforge_gateway.transport.accepting import DirectPort, SharedPort, accepts_directly
 from toolforge_gateway.transport.direct import DirectTLS
 from toolforge_gateway.transport.dispatch import Dispatcher
 from toolforge_gateway.transport.portable import PortableFactory
+from toolforge_gateway.transport.turns import Turns
 
 
 class Creator(Protocol):
@@ -38,9 +39,11 @@ class Transports:
 
     :param reactor: for `direct` it has to be an IReactorFDSet.
     :param direct: False: always the portable way.
+    :param turns: whose turn it is to accept; None: always ours.
     """
 
-    def __init__(self, reactor: Any, direct: bool = True):
+    def __init__(self, reactor: Any, direct: bool = True, turns: Turns | None = None):
+        self._turns = turns
         self._reactor = reactor
         self._dispatcher = None
         if direct and IReactorFDSet.providedBy(reactor) and hasattr(select, "epoll"):
@@ -74,8 +77,10 @@ class Transports:
             reads from the socket if it is `untouched`.
         """
         if self._dispatcher is None or not untouched or not accepts_directly(port, factory):
-            return port
-        return DirectPort(port, factory, self._dispatcher, self._reactor)
+            if self._turns is None or not hasattr(port, "socket"):
+                return port
+            return SharedPort(port, factory, self._reactor, self._turns)
+        return DirectPort(port, factory, self._dispatcher, self._reactor, self._turns)
 
     def after(self, call: Callable[[], None]) -> None:
         """Call when the events at hand have been dealt with; if there are none

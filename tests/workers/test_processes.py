@@ -1,0 +1,501 @@
+"""Real processes: `twistd` as the supervisor, its workers, and clients that notice nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from tests.clients import programs
+from tests.clients.stage import ROOT, free_port, pki
+from tests.coroutines import CoroutineCase
+from tests.relay.ends import OK, Backend, ClientContext, End, answering, connect, silent
+from tests.relay.stage import GET
+from toolforge_gateway.control.ask import Unasked, ask
+from toolforge_gateway.control.commands import State
+
+TWISTD = "from twisted.scripts.twistd import run; run()"
+SCRIPT = "from toolforge_gateway.cli.main import run; run()"
+BROKEN = """\
+import os, sys
+if os.path.exists({flag!r}) and "toolforge_gateway.workers.worker" in sys.orig_argv:
+    sys.exit("no such luck")
+"""
+"""A package that was upgraded to one that does not start: Python imports it before all else."""
+PATIENCE = 30.0
+
+
+class Program(CoroutineCase):
+    """`twistd` with workers, one backend, and what a client sees of it."""
+
+    timeout = 90
+    workers: int = 2
+    keys: dict[str, object] = {}
+    proxied = False
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="tg-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        (self.folder / "tls").symlink_to(pki())
+        self.broken = self.folder / "broken"
+        (self.folder / "sitecustomize.py").write_text(BROKEN.format(flag=str(self.broken)))
+        self.backend = Backend(pki())
+        self.addCleanup(self.backend.port.stopListening)
+        self.port, self.operations = free_port(), free_port()
+        self.file = self.folder / "gateway.yaml"
+        self.control = self.folder / "control"
+        self.clients: list[End] = []
+        self.addCleanup(self.hang_up)
+        self.write(self.document())
+        command = [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "toolforge-gateway"]
+        self.program = programs.start(
+            reactor, [*command, "-c", str(self.file)], self.environment(), str(self.folder)
+        )
+        self.addCleanup(self.end)
+        return self.until_ready()
+
+    def environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT), *sys.path])}
+
+    async def end(self) -> None:
+        """Have nobody left behind."""
+        self.program.signal("KILL")
+        await self.program.end()
+
+    def hang_up(self) -> None:
+        for client in [each for each in self.clients if each.lost is None]:
+            client.transport.abortConnection()
+
+    def document(self) -> dict:
+        listener: dict[str, object] = {
+            "endpoint": f"tcp:{self.port}:interface=127.0.0.1",
+            "tls": {
+                "certificate": "tls/server.crt",
+                "private_key": "tls/server.key",
+                "client_cas": [
+                    {"name": "k", "ca": "tls/k8s-ca.crt", "identifies": ["tool", "admin"]}
+                ],
+            },
+        }
+        if self.proxied:
+            listener["proxy_protocol"] = {"trusted": ["127.0.0.1"]}
+        return {
+            "workers": self.workers,
+            "listen": [listener],
+            "operations": {"endpoint": f"tcp:{self.operations}:interface=127.0.0.1"},
+            "control": {"socket": "control"},
+            "upstream_tls": {
+                "ca": "tls/backend-ca.crt",
+                "certificate": "tls/gateway-client.crt",
+                "private_key": "tls/gateway-client.key",
+            },
+            "backends": [
+                {
+                    "name": "jobs-api",
+                    "path": "/jobs",
+                    "url": f"https://127.0.0.1:{self.backend.number}",
+                    "server_name": "jobs-api.jobs-api.svc.tools.local",
+                }
+            ],
+            "authenticators": [
+                {
+                    "kind": "kubernetes-certificate",
+                    "organizations": {"tool": "toolforge", "admin": "admins"},
+                    "admin_paths": [],
+                }
+            ],
+            "timeouts": {"drain": 20},
+            "access_log": {"file": "access.log"},
+            **self.keys,
+        }
+
+    def write(self, document: dict | str) -> None:
+        text = document if isinstance(document, str) else yaml.safe_dump(document)
+        self.file.write_text(text)
+
+    # What it does.
+
+    async def eventually(self, true, what: str = ""):
+        """What is true at last."""
+        deadline = reactor.seconds() + PATIENCE
+        while True:
+            found = true()
+            if hasattr(found, "__await__"):
+                found = await found
+            if found:
+                return found
+            if reactor.seconds() > deadline or self.program.transport.pid is None:
+                raise AssertionError(f"never: {what or true}\n{self.program.said()}")
+            await deferLater(reactor, 0.02, lambda: None)
+
+    async def state(self) -> list[tuple[int, int, str, int]]:
+        """Each worker: its place, process, state and generation."""
+        answer = await ask(reactor, self.control, PATIENCE, State)
+        pattern = r"worker ([0-9]+): pid ([0-9]+), ([a-z]+) for .*, generation ([0-9]+)"
+        found = []
+        for line in answer["state"]["workers"]:
+            if match := re.fullmatch(pattern, line):
+                place, pid, state, generation = match.groups()
+                found.append((int(place), int(pid), state, int(generation)))
+        return found
+
+    async def ready(self) -> dict[int, int]:
+        """Who serves: the processes by their places; nothing unless all do."""
+        try:
+            state = await self.state()
+        except Unasked:
+            return {}
+        found = {place: pid for place, pid, word, _ in state if word == "ready"}
+        return found if len(found) == self.workers else {}
+
+    async def until_ready(self) -> dict[int, int]:
+        return await self.eventually(self.ready, "all are ready")
+
+    async def command(self, *words: str) -> programs.Finished:
+        """Call the program of that name."""
+        return await programs.start(
+            reactor,
+            [sys.executable, "-c", SCRIPT, *words],
+            {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            str(self.folder),
+        ).ended
+
+    def accepts(self) -> bool:
+        """Whether anybody can connect."""
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", self.port)) == 0
+
+    async def client(self, port: int = 0, header: bytes = b"") -> End:
+        client = await connect(pki(), port or self.port, "tool-tf-test", header)
+        self.clients.append(client)
+        return client
+
+    async def ask(self, client: End, request: bytes = GET) -> bytes:
+        client.take()
+        client.send(request)
+        return await client.until(b"\r\n\r\nok")
+
+    async def operators(self, path: str) -> str:
+        """A page of the operations port."""
+        found = await programs.run(
+            reactor,
+            [
+                sys.executable,
+                "-c",
+                "import sys, urllib.request as u;"
+                "print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1]).read().decode())",
+                f"http://127.0.0.1:{self.operations}{path}",
+            ],
+        )
+        self.assertEqual(found.code, 0, found.said)
+        return found.out
+
+    async def metric(self, name: str) -> dict[str, float]:
+        """A metric's values by what stands in braces."""
+        text = await self.operators("/metrics")
+        found = re.findall(rf"^toolforge_gateway_{name}(?:{{(.*?)}})? (.*)$", text, re.MULTILINE)
+        return {labels: float(value) for labels, value in found}
+
+
+class ServingTests(Program):
+    async def test_serves(self):
+        """Both serve an equal share of kept connections; what they count is told as one."""
+        clients = [await self.client() for _ in range(16)]
+        for client in clients:
+            await self.ask(client)
+        await self.eventually(lambda: self.counted(16), "16 requests are counted")
+        connections = await self.metric("worker_connections")
+        share = [connections[f'worker="{number}"'] for number in (1, 2)]
+        self.assertEqual(sum(share), 16)
+        self.assertGreaterEqual(min(share), 7, share)
+        requests = await self.metric("worker_requests_total")
+        for number in (1, 2):
+            self.assertGreaterEqual(requests[f'worker="{number}"'], 7)
+        status = json.loads(await self.operators("/status"))
+        self.assertIn(str(self.file), json.dumps(status))
+        self.assertEqual(len((self.folder / "access.log").read_text().splitlines()), 16)
+
+    async def counted(self, requests: int) -> bool:
+        found = await self.metric("worker_requests_total")
+        return sum(found.values()) == requests
+
+    async def test_killed(self):
+        """A worker that is killed under load is replaced; the other's clients notice nothing, and
+        nothing that was counted is lost."""
+        clients = [await self.client() for _ in range(8)]
+        for client in clients:
+            await self.ask(client)
+        await self.eventually(lambda: self.counted(8), "8 requests are counted")
+        before = await self.ready()
+        os.kill(before[1], signal.SIGKILL)
+        await self.eventually(lambda: sum(each.lost is not None for each in clients) >= 3)
+        for client in [each for each in clients if each.lost is None]:
+            await self.ask(client)
+        await self.ask(await self.client())  # somebody accepts all the time
+        after = await self.until_ready()
+        self.assertEqual(after[2], before[2])
+        self.assertNotEqual(after[1], before[1])
+        left = [each for each in clients if each.lost is None]
+        await self.eventually(lambda: self.counted(8 + len(left) + 1), "counters never fall")
+
+    async def test_unready(self):
+        """A worker that cannot start is tried again until it can; the other one serves."""
+        before = await self.ready()
+        self.broken.touch()
+        os.kill(before[2], signal.SIGKILL)
+        await self.eventually(lambda: "no such luck" in self.program.said())
+        for _ in range(3):
+            await self.ask(await self.client())
+        self.broken.unlink()
+        after = await self.until_ready()
+        self.assertEqual(after[1], before[1])
+
+    async def test_end(self):
+        """SIGTERM: what runs ends, everybody ends, exit code 0, and nothing is left behind."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        workers = list((await self.ready()).values())
+        self.program.signal("TERM")
+        await self.eventually(lambda: not self.accepts(), "nobody is let in")
+        upstream.send(OK)
+        await client.until(b"\r\n\r\nok")
+        await client.closed()
+        end = await self.program.ended
+        self.assertEqual((end.code, end.signal), (0, None), end.said)
+        self.assertFalse(self.control.exists())
+        for pid in workers:
+            self.assertRaises(ProcessLookupError, os.kill, pid, 0)
+        self.assertNotIn("Traceback", end.said)
+
+    async def test_orphans(self):
+        """When the supervisor is killed the workers serve what runs, and end."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        workers = list((await self.ready()).values())
+        self.program.signal("KILL")
+        deadline = reactor.seconds() + PATIENCE
+        while self.accepts():
+            self.assertLess(reactor.seconds(), deadline)
+            await deferLater(reactor, 0.02, lambda: None)
+        upstream.send(OK)
+        await client.until(b"\r\n\r\nok")
+        while any(map(lives, workers)):
+            self.assertLess(reactor.seconds(), deadline)
+            await deferLater(reactor, 0.02, lambda: None)
+
+
+class ChangingTests(Program):
+    async def test_reload(self):
+        """A reload counts in all workers; a bad one in none, and says why once, with its line."""
+        clients = [await self.client() for _ in range(4)]
+        document = self.document()
+        document["backends"][0]["path"] = "/builds"
+        self.write(document)
+        done = await self.command("reload", "-c", str(self.file))
+        self.assertEqual(done.code, 0, done.said)
+        self.assertIn("worker 2: pid", done.out)
+        self.assertIn("is in force", done.out)
+        for client in clients:
+            await self.ask(client, GET.replace(b"/jobs", b"/builds"))
+        document["listen"][0]["tls"]["private_key"] = "tls/none.key"
+        self.write(document)
+        done = await self.command("reload", "-c", str(self.file))
+        self.assertEqual(done.code, 1, done.said)
+        [complaint] = [line for line in done.err.splitlines() if "none.key" in line]
+        self.assertRegex(complaint, r"gateway\.yaml:[0-9]+: listen\[0\]\.tls\.private_key")
+        self.assertIn("stays in force", done.err)
+        for client in clients:
+            await self.ask(client, GET.replace(b"/jobs", b"/builds"))
+        reloads = await self.metric("configuration_reloads_total")
+        self.assertEqual(reloads, {'outcome="good"': 1, 'outcome="bad"': 1})
+        done = await self.command(
+            "explain", "--live", "-s", "control", "GET", "/builds/v1/tool/x/jobs"
+        )
+        self.assertIn("jobs-api", done.out)
+
+    async def test_listeners(self):
+        """Another listener comes and one goes by a reload, and who is connected stays; SIGHUP
+        does it as well."""
+        client = await self.client()
+        await self.ask(client)
+        document = self.document()
+        self.other = free_port()
+        document["listen"].append(
+            {**document["listen"][0], "endpoint": f"tcp:{self.other}:interface=127.0.0.1"}
+        )
+        self.write(document)
+        self.program.signal("HUP")
+        await self.eventually(lambda: "reloaded: configuration" in self.program.said())
+        for _ in range(4):
+            await self.ask(await self.client(self.other))
+        await self.ask(client)
+        document["listen"].pop(0)
+        self.write(document)
+        done = await self.command("reload", "-s", "control")
+        self.assertEqual(done.code, 0, done.said)
+        for _ in range(4):
+            await self.ask(await self.client(self.other))
+        self.assertFalse(self.accepts())
+
+    async def test_restart(self):
+        """New processes take over: what runs at the old ones ends there, who asks them again is
+        told to come anew, and at no moment is anybody refused."""
+        before = await self.ready()
+        self.backend.script = silent
+        running = await self.client()
+        running.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        self.backend.script = answering(OK)
+        answered: Counter[str] = Counter()
+        restarting = self.command("restart", "-c", str(self.file))
+        waiting = []
+        done = ensureDeferred(restarting)
+        done.addBoth(lambda result: waiting.append(result) or result)
+        while not waiting:
+            await self.ask(await self.client())
+            answered["ok"] += 1
+            await deferLater(reactor, 0.05, lambda: None)
+        finished = await done
+        self.assertEqual(finished.code, 0, finished.said)
+        self.assertGreater(answered["ok"], 3)
+        after = await self.until_ready()
+        self.assertFalse(set(before.values()) & set(after.values()))
+        closed = f"(TCP Port {self.port} Closed)"
+        await self.eventually(lambda: self.program.said().count(closed) == 2, "both drain")
+        upstream.send(OK)
+        await running.until(b"\r\n\r\nok")
+        await running.closed()
+        await self.eventually(lambda: not any(map(lives, before.values())), "the old ones end")
+        self.assertIn("draining", finished.out)
+
+    async def test_broken_generation(self):
+        """New processes that do not start are given up, with a report; the old ones go on."""
+        before = await self.ready()
+        client = await self.client()
+        self.broken.touch()
+        done = await self.command("restart", "-c", str(self.file))
+        self.assertEqual(done.code, 1, done.said)
+        self.assertIn("worker 1 ended before it was ready", done.err)
+        self.assertIn("stays in force", done.err)
+        self.assertIn("no such luck", self.program.said())
+        self.assertEqual(await self.ready(), before)
+        await self.ask(client)
+        self.broken.unlink()
+        done = await self.command("restart", "-c", str(self.file))
+        self.assertEqual(done.code, 0, done.said)
+
+
+    async def test_logs(self):
+        """SIGUSR1 has all of them begin a new file."""
+        lines = self.folder / "access.log"
+        for _ in range(8):
+            await self.ask(await self.client())
+        await self.eventually(lambda: len(lines.read_text().splitlines()) == 8)
+        lines.rename(self.folder / "access.log.1")
+        self.program.signal("USR1")
+        await self.eventually(lines.exists)
+        await deferLater(reactor, 0.5, lambda: None)
+        for client in self.clients:
+            await self.ask(client)
+        await self.eventually(lambda: len(lines.read_text().splitlines()) == 8)
+        self.assertEqual(len((self.folder / "access.log.1").read_text().splitlines()), 8)
+
+
+class OneTests(Program):
+    """A supervisor with one worker."""
+
+    workers = 1
+
+    async def test_restart(self):
+        """It can be restarted like several."""
+        before = await self.ready()
+        done = await self.command("restart", "-c", str(self.file))
+        self.assertEqual(done.code, 0, done.said)
+        after = await self.until_ready()
+        self.assertNotEqual(before, after)
+        await self.ask(await self.client())
+
+
+class ProxiedTests(Program):
+    """Behind a load balancer that sends the PROXY protocol."""
+
+    proxied = True
+
+    async def test_shared(self):
+        """Connections that are read before TLS are shared as equally."""
+        header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 443\r\n"
+        clients = [await self.client(header=header) for _ in range(16)]
+        for client in clients:
+            await self.ask(client)
+        await deferLater(reactor, 1.2, lambda: None)
+        connections = await self.metric("worker_connections")
+        share = [connections[f'worker="{number}"'] for number in (1, 2)]
+        self.assertEqual(sum(share), 16)
+        self.assertGreaterEqual(min(share), 7, share)
+
+
+class UnixTests(Program):
+    """A Unix socket besides."""
+
+    def document(self) -> dict:
+        document = super().document()
+        self.path = self.folder / "clients"
+        document["listen"].append({**document["listen"][0], "endpoint": f"unix:{self.path}"})
+        return document
+
+    async def unix(self) -> End:
+        factory = TLSMemoryBIOFactory(
+            ClientContext(pki(), "tool-tf-test"), True, Factory.forProtocol(End)
+        )
+        wrapped = await UNIXClientEndpoint(reactor, str(self.path)).connect(factory)
+        self.clients.append(wrapped.wrappedProtocol)
+        return wrapped.wrappedProtocol
+
+    async def test_unix(self):
+        """All accept there; a worker's end leaves the socket's file to the others, and the
+        supervisor's end takes it away."""
+        for _ in range(8):
+            await self.ask(await self.unix())
+        before = await self.ready()
+        os.kill(before[1], signal.SIGKILL)
+        await self.ask(await self.unix())
+        await self.until_ready()
+        done = await self.command("restart", "-s", "control")
+        self.assertEqual(done.code, 0, done.said)
+        await self.ask(await self.unix())
+        self.hang_up()
+        self.program.signal("TERM")
+        await self.program.ended
+        self.assertFalse(self.path.exists())
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # One that has ended and that nobody has waited for is no more.
+    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()

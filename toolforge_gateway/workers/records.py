@@ -1,0 +1,116 @@
+"""What the workers have measured, together, and the operations port that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.logger import Logger
+
+from toolforge_gateway.edge.operations import operations_site
+from toolforge_gateway.edge.tree import refuse
+from toolforge_gateway.listen.sockets import Place, Sockets
+from toolforge_gateway.observe import catalogue, process
+from toolforge_gateway.observe.figures import Figures, LastReload, Ledger
+from toolforge_gateway.observe.outlook import Outlook
+from toolforge_gateway.overview import Reloads, operators_page
+from toolforge_gateway.pages.assets import Assets
+from toolforge_gateway.pages.frame import Frame
+from toolforge_gateway.workers.member import Member
+
+log = Logger()
+
+SUPERVISOR = "supervisor"
+"""What it is called among the processes that are measured."""
+
+
+class Records:
+    """Keeps what each worker has told last, and what those have counted that have ended.
+
+    :param clock: IReactorTime.
+    """
+
+    def __init__(self, clock: IReactorTime):
+        self._began = clock.seconds()
+        self._ledger = Ledger()
+        self._reloads: Reloads | None = None
+
+    def follow(self, reloads: Reloads) -> None:
+        """Tell what becomes of reloading."""
+        self._reloads = reloads
+
+    def told(self, member: Member, figures: bytes) -> None:
+        """See `supervisor.IsToldOfAll`."""
+        try:
+            self._ledger.told(member.serial, Figures.unpack(figures))
+        except ValueError as error:
+            log.error("{name} has told nonsense: {error}", name=member.name, error=error)
+
+    def gone(self, member: Member) -> None:
+        """See `supervisor.IsToldOfAll`."""
+        self._ledger.gone(member.serial)
+
+    def whole(self) -> bytes:
+        """See `supervisor.IsToldOfAll`."""
+        return self.figures().pack()
+
+    def figures(self) -> Figures:
+        """What all have measured together, the supervisor with them."""
+        reloads = self._reloads
+        own: dict[str, Any] = dict(process.numbers(SUPERVISOR, self._began))
+        last = None
+        if reloads is not None:
+            own[catalogue.RELOADS.name] = {("good",): reloads.good, ("bad",): reloads.bad}
+            if reloads.last is not None:
+                done = reloads.last
+                last = LastReload(done.good, done.version, done.complaints, done.at)
+        return self._ledger.whole(Figures(own, last_reload=last))
+
+
+class OperatorsPort:
+    """Serves the operations port for all.
+
+    :param figures: what all have measured together.
+    :param leaving: whether the service is about to end.
+    :param reactor: IReactorTime.
+    """
+
+    def __init__(self, figures: Callable[[], Figures], leaving: Callable[[], bool], reactor: Any):
+        self._figures = figures
+        self._leaving = leaving
+        self._reactor = reactor
+        self._outlook = Outlook(figures, reactor)
+        self._frame = attrs.evolve(
+            Frame(Assets("/docs/assets", refuse)), places=[("/status", "Status")]
+        )
+        self._ports: Mapping[Place, IListeningPort] = {}
+
+    def serve(self, place: Place | None, sockets: Sockets) -> None:
+        """See `supervisor.Operators`."""
+        if place is not None and place in self._ports:
+            return
+        former, self._ports = self._ports, {}
+        for port in former.values():
+            port.stopListening()
+        if place is not None:
+            page = operators_page(self._outlook, self._frame, refuse)
+            site = operations_site(
+                self._leaving, self._reactor, page, self._frame.assets, self._figures
+            )
+            self._ports = {place: sockets.listen(place, site)}
+
+    def address(self) -> Any:
+        """Where it is; None when there is none."""
+        for port in self._ports.values():
+            return port.getHost()
+        return None
+
+    def stop(self) -> Deferred[Any]:
+        """See `supervisor.Operators`."""
+        former, self._ports = self._ports, {}
+        for port in former.values():
+            return maybeDeferred(port.stopListening)
+        return succeed(None)

@@ -1,0 +1,472 @@
+"""The supervisor: holds the sockets, and leads the workers.
+
+What goes wrong in a worker never reaches the others: before anything is put in force all have
+prepared it, and who dies is replaced, with whatever is in force then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count as numbers
+from socket import socket as Socket
+from typing import Any, Protocol
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, succeed
+from twisted.logger import Logger
+
+from toolforge_gateway.config.values import Configuration, Listener
+from toolforge_gateway.config.values import Operations as OperationsPort
+from toolforge_gateway.control.commands import Impossible
+from toolforge_gateway.errors import Complaint, ConfigurationError
+from toolforge_gateway.listen.sockets import Place, Sockets, Unholdable, places
+from toolforge_gateway.reload import Change
+from toolforge_gateway.service import CannotListen
+from toolforge_gateway.transport.turns import Board
+from toolforge_gateway.workers.count import usable_cpus
+from toolforge_gateway.workers.member import Member, State, agreed
+from toolforge_gateway.workers.seat import Seat
+from toolforge_gateway.workers.spawn import Spawn
+
+log = Logger()
+
+_REMEDY = "stop what holds the address, or change the endpoint in the configuration"
+
+
+class IsToldOfAll(Protocol):
+    """Who keeps what the workers measure."""
+
+    def told(self, member: Member, figures: bytes) -> None:
+        """One has measured this, see `observe.figures`."""
+
+    def whole(self) -> bytes:
+        """What all have measured together."""
+        ...
+
+    def gone(self, member: Member) -> None:
+        """One has ended."""
+
+
+class Operators(Protocol):
+    """Who serves the operations port."""
+
+    def serve(self, place: Place | None, sockets: Sockets) -> None:
+        """Serve there from now on, and nowhere else; None: nowhere."""
+
+    def stop(self) -> Deferred[Any]:
+        """Serve no more; fires when the port is closed."""
+        ...
+
+
+@attrs.frozen
+class _Change:
+    """See `reload.Change`."""
+
+    commit: Callable[[], Deferred[None]]
+    abandon: Callable[[], None]
+
+
+class Supervisor(Service):
+    """Leads workers while it runs; stopping has them drain.
+
+    :param configuration: the first one; all of it has been checked.
+    :param spawn: spawns a worker.
+    :param reactor: IReactorTime and what `Sockets` needs.
+    :param board: numbers workers.
+    :param records: keeps what the workers measure.
+    :param cpus: how many workers `auto` is.
+
+    :ivar operators: serves the operations port; None: nobody does.
+    :ivar ready: fires when all workers serve for the first time.
+    :ivar leaving: whether it is about to end.
+    """
+
+    name = "supervisor"
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        spawn: Spawn,
+        reactor: Any,
+        board: Board,
+        records: IsToldOfAll,
+        sockets: Sockets | None = None,
+        cpus: Callable[[], int] = usable_cpus,
+    ):
+        self._configuration = configuration
+        self._spawn = spawn
+        self._reactor = reactor
+        self._board = board
+        self.operators: Operators | None = None
+        self._records = records
+        self._sockets = sockets or Sockets(reactor)
+        self._cpus = cpus
+        self._count = self._wanted(configuration)
+        self._seats: list[Seat] = []
+        self._members: set[Member] = set()
+        self._beginning: dict[Member, Deferred[None]] = {}
+        self._serial = numbers(1)
+        self._generation = 1
+        self._opened = False
+        self.leaving = False
+        self.ready: Deferred[None] = Deferred()
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force."""
+        return self._configuration
+
+    # IService.
+
+    def privilegedStartService(self) -> None:
+        """Open the sockets; twistd calls this before it drops privileges.
+
+        :raise CannotListen: which endpoint, and why.
+        """
+        try:
+            self._open(self._configuration)
+        except ConfigurationError as error:
+            sentences = [f"{each.what}; {each.remedy}" for each in error.complaints]
+            raise CannotListen("\n".join(sentences)) from None
+        self._opened = True
+
+    def startService(self) -> None:
+        """Spawn the workers."""
+        if not self._opened:
+            self.privilegedStartService()
+        super().startService()
+        self._serve_operators()
+        self._seat(self._count)
+
+    def stopService(self) -> Deferred[None]:
+        """Have all workers drain.
+
+        :return: fires when the last one has ended.
+        """
+        super().stopService()
+        self.leaving = True
+        for seat in self._seats:
+            seat.close()
+        over = [member.over() for member in self._members]
+        # Before the workers close theirs: who connects to a socket on which nobody accepts any
+        # more would wait in vain.
+        lame_duck = self._configuration.timeouts.lame_duck
+        closing = None
+        if lame_duck:
+            closing = self._reactor.callLater(lame_duck, self._turn_away)
+        else:
+            self._turn_away()
+        for member in tuple(self._members):
+            member.drain(relieved=False)
+        return DeferredList(over or [succeed(None)]).addCallback(lambda _: self._stopped(closing))
+
+    def _turn_away(self) -> None:
+        """Close the sockets of clients; workers have theirs as long as they accept."""
+        for place in places(listener.endpoint for listener in self._configuration.listen):
+            if place in self._sockets:
+                self._sockets.close(place)
+
+    def _stopped(self, closing: Any) -> Any:
+        if closing is not None and closing.active():
+            closing.cancel()
+        stopped = self.operators.stop() if self.operators is not None else succeed(None)
+        self._sockets.close_all()
+        return stopped
+
+    # leading.Led.
+
+    def prepare(self, configuration: Configuration) -> Deferred[Change]:
+        """Have all workers prepare a configuration."""
+        return ensureDeferred(self._prepare(configuration, self._prepare_all))
+
+    def restarting(self, configuration: Configuration) -> Deferred[Change]:
+        """Have new workers prepare it."""
+        return ensureDeferred(self._prepare(configuration, self._prepare_generation))
+
+    def explain(self, question: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """Ask a worker.
+
+        :raise Impossible: none is ready.
+        """
+        for seat in self._seats:
+            if seat.member is not None and seat.member.is_ready:
+                return seat.member.ask(question)
+        raise Impossible("no worker is ready")
+
+    def workers(self) -> tuple[str, ...]:
+        """See `leading.Led`."""
+        seated = {seat.member for seat in self._seats}
+        leaving = sorted(self._members - seated, key=lambda member: member.serial)
+        return (
+            *(seat.said() for seat in self._seats),
+            *(member.said() for member in leaving),
+        )
+
+    def reopen_logs(self) -> None:
+        """Have all open their logs' files anew."""
+        for member in self._members:
+            if member.state in (State.READY, State.DRAINING):
+                member.reopen()
+
+    @property
+    def addresses(self) -> Mapping[Place, Any]:
+        """Where the sockets are that it holds."""
+        return {place: each.getsockname() for place, each in self._sockets.held().items()}
+
+    # Taking up a configuration.
+
+    async def _prepare(self, configuration: Configuration, prepare: Any) -> Change:
+        """:raise ConfigurationError: with all complaints."""
+        if configuration.workers is None:
+            raise ConfigurationError(
+                [
+                    Complaint(
+                        str(configuration.file),
+                        None,
+                        "workers",
+                        "has gone, and a supervisor cannot become one process by itself",
+                        "write workers: 1, or restart the service",
+                    )
+                ]
+            )
+        opened = self._open(configuration)
+        try:
+            commit, abandon = await prepare(configuration)
+        except BaseException:
+            self._close(opened)
+            raise
+
+        def abandoned() -> None:
+            abandon()
+            self._close(opened)
+
+        return _Change(commit, abandoned)
+
+    async def _prepare_all(self, configuration: Configuration) -> Any:
+        """Have those who serve prepare."""
+        await DeferredList(list(self._beginning.values()))
+        count = self._wanted(configuration)
+        staying = [
+            seat.member
+            for seat in self._seats[:count]
+            if seat.member is not None and seat.member.is_ready
+        ]
+
+        async def commit() -> None:
+            self._put_in_force(configuration, count)
+            await DeferredList([ensureDeferred(member.commit()) for member in staying])
+            await self._settle()
+
+        def abandon() -> None:
+            for member in staying:
+                member.abandon()
+
+        try:
+            await self._prepare_in(staying, configuration, count)
+        except BaseException:
+            abandon()
+            raise
+        return (lambda: ensureDeferred(commit())), abandon
+
+    async def _prepare_generation(self, configuration: Configuration) -> Any:
+        """Have new ones prepare, who then take over from all others."""
+        count = self._wanted(configuration)
+        self._generation += 1
+        coming = [self._new(index) for index in range(count)]
+        try:
+            await self._prepare_in(coming, configuration, count)
+        except BaseException:
+            for member in coming:
+                member.kill()
+            raise
+
+        async def commit() -> None:
+            self._put_in_force(configuration, count)
+            # They serve beside those whom they relieve for a moment, so that somebody always does.
+            await DeferredList([ensureDeferred(member.commit()) for member in coming])
+            for seat, member in zip(self._seats, coming, strict=True):
+                former = seat.take(member)
+                if former is not None:
+                    former.drain(relieved=True)
+            await self._settle()
+
+        def abandon() -> None:
+            for member in coming:
+                member.kill()
+
+        return (lambda: ensureDeferred(commit())), abandon
+
+    async def _prepare_in(
+        self, members: list[Member], configuration: Configuration, count: int
+    ) -> None:
+        """:raise ConfigurationError: any of them cannot; then none has."""
+        sockets = self._sockets_of(configuration)
+        answers: Any = await DeferredList(
+            [ensureDeferred(member.prepare(configuration, count, sockets)) for member in members],
+            fireOnOneErrback=True,
+            consumeErrors=True,
+        )
+        complaints: list[Complaint] = []
+        for _, answer in answers:
+            complaints.extend(answer)
+        if complaints:
+            raise ConfigurationError(agreed(complaints))
+
+    def _put_in_force(self, configuration: Configuration, count: int) -> None:
+        self._configuration, self._count = configuration, count
+        self._serve_operators()
+        wanted = set(self._places(configuration))
+        for place in tuple(self._sockets.held()):
+            if place not in wanted:
+                # Workers have it as long as they accept there.
+                self._sockets.close(place)
+        for seat in self._seats[count:]:
+            member = seat.close()
+            if member is not None:
+                member.drain(relieved=True)
+        del self._seats[count:]
+        while len(self._seats) < count:
+            self._seats.append(Seat(len(self._seats), self._fill, self._reactor))
+
+    async def _settle(self) -> None:
+        """Have all seats taken by who goes by what is in force."""
+        for seat in self._seats:
+            member = seat.member
+            if member is None:
+                seat.hurry()
+            elif not self._goes_by_it(member):
+                self._fill(seat)
+        await DeferredList(list(self._beginning.values()))
+
+    def _goes_by_it(self, member: Member) -> bool:
+        """Whether a worker goes by what is in force, or is about to."""
+        if member in self._beginning:
+            return member.asked is self._configuration
+        return member.is_ready and member.configuration is self._configuration
+
+    # Workers.
+
+    def _seat(self, count: int) -> None:
+        for index in range(count):
+            seat = Seat(index, self._fill, self._reactor)
+            self._seats.append(seat)
+            self._fill(seat)
+
+    def _fill(self, seat: Seat) -> None:
+        """Somebody for a seat, by what is in force."""
+        if self.leaving:
+            return
+        member = self._new(seat.index)
+        former = seat.take(member)
+        if former is not None:
+            former.kill()
+        begun = ensureDeferred(self._begin(member))
+        self._beginning[member] = begun
+        begun.addErrback(lambda failure: log.failure("a worker could not begin", failure))
+        begun.addBoth(lambda _: self._begun(member))
+
+    async def _begin(self, member: Member) -> None:
+        configuration = self._configuration
+        complaints = await member.prepare(
+            configuration, self._count, self._sockets_of(configuration)
+        )
+        for complaint in complaints:
+            log.error("{name} cannot begin: {complaint}", name=member.name, complaint=complaint)
+        if complaints or configuration is not self._configuration:
+            member.kill()
+        else:
+            await member.commit()
+
+    def _begun(self, member: Member) -> None:
+        del self._beginning[member]
+        if member.is_ready:
+            log.info("{name} serves (pid {pid})", name=member.name, pid=member.pid)
+        seated = [seat.member for seat in self._seats]
+        all_ready = all(each is not None and each.is_ready for each in seated)
+        if all_ready and not self.ready.called and not self.leaving:
+            self.ready.callback(None)
+
+    def _new(self, index: int) -> Member:
+        number = self._board.take()
+        member = Member(
+            next(self._serial),
+            index,
+            self._generation,
+            number,
+            self._spawn,
+            self._reactor,
+            self._records.told,
+            self._records.whole,
+            self._gone,
+        )
+        self._members.add(member)
+        return member
+
+    def _gone(self, member: Member) -> None:
+        self._members.discard(member)
+        self._board.free(member.number)
+        self._records.gone(member)
+        if member.index < len(self._seats):
+            self._seats[member.index].lost(member)
+
+    def _wanted(self, configuration: Configuration) -> int:
+        assert configuration.workers is not None, "else there is no supervisor"
+        number = configuration.workers.number
+        return self._cpus() if number == "auto" else number
+
+    # Sockets.
+
+    def _places(self, configuration: Configuration) -> dict[Place, Listener | OperationsPort]:
+        listen = configuration.listen
+        wanted: dict[Place, Listener | OperationsPort] = dict(
+            zip(places(each.endpoint for each in listen), listen, strict=True)
+        )
+        if configuration.operations is not None:
+            wanted[operators_place(configuration.operations)] = configuration.operations
+        return wanted
+
+    def _sockets_of(self, configuration: Configuration) -> dict[Place, Socket]:
+        """What a worker listens on."""
+        wanted = places(listener.endpoint for listener in configuration.listen)
+        return {place: self._sockets.socket(place) for place in wanted}
+
+    def _open(self, configuration: Configuration) -> list[Place]:
+        """Open what is not open yet.
+
+        :raise ConfigurationError: with all that cannot be had; nothing new is open then.
+        """
+        opened: list[Place] = []
+        complaints: list[Complaint] = []
+        for place, listener in self._places(configuration).items():
+            if place in self._sockets:
+                continue
+            try:
+                self._sockets.open(place)
+                opened.append(place)
+            except Unholdable:
+                what = f"cannot listen on {place.endpoint}: workers cannot share it"
+                complaints.append(listener.origin.complaint(what, "write tcp, tcp6 or unix"))
+            except OSError as error:
+                what = f"cannot listen on {place.endpoint}: {error.strerror or error}"
+                complaints.append(listener.origin.complaint(what, _REMEDY))
+        if complaints:
+            self._close(opened)
+            raise ConfigurationError(complaints)
+        return opened
+
+    def _close(self, opened: Iterable[Place]) -> None:
+        for place in opened:
+            self._sockets.close(place)
+
+    def _serve_operators(self) -> None:
+        if self.operators is None:
+            return
+        operations = self._configuration.operations
+        place = None if operations is None else operators_place(operations)
+        self.operators.serve(place, self._sockets)
+
+
+def operators_place(operations: OperationsPort) -> Place:
+    """Where operators are served."""
+    return Place(operations.endpoint, purpose="operators")
