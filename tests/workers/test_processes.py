@@ -67,15 +67,14 @@ class Program(CoroutineCase):
             reactor, [*command, "-c", str(self.file)], self.environment(), str(self.folder)
         )
         self.addCleanup(self.end)
-        return self.until_ready()
+        return ensureDeferred(self.until_ready())
 
     def environment(self) -> dict[str, str]:
         return {"PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT), *sys.path])}
 
-    async def end(self) -> None:
+    def end(self):
         """Have nobody left behind."""
-        self.program.signal("KILL")
-        await self.program.end()
+        return self.program.end()
 
     def hang_up(self) -> None:
         for client in [each for each in self.clients if each.lost is None]:
@@ -367,6 +366,7 @@ class ChangingTests(Program):
         running.send(GET)
         upstream = await self.backend.connection()
         await upstream.until(b"\r\n\r\n")
+        await deferLater(reactor, 0, lambda: None)  # that one stays without an answer
         self.backend.script = answering(OK)
         answered: Counter[str] = Counter()
         restarting = self.command("restart", "-c", str(self.file))
@@ -406,7 +406,6 @@ class ChangingTests(Program):
         done = await self.command("restart", "-c", str(self.file))
         self.assertEqual(done.code, 0, done.said)
 
-
     async def test_logs(self):
         """SIGUSR1 has all of them begin a new file."""
         lines = self.folder / "access.log"
@@ -414,7 +413,7 @@ class ChangingTests(Program):
             await self.ask(await self.client())
         await self.eventually(lambda: len(lines.read_text().splitlines()) == 8)
         lines.rename(self.folder / "access.log.1")
-        self.program.signal("USR1")
+        os.kill(self.program.transport.pid, signal.SIGUSR1)
         await self.eventually(lines.exists)
         await deferLater(reactor, 0.5, lambda: None)
         for client in self.clients:

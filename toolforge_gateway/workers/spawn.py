@@ -135,7 +135,7 @@ class _Process(ProcessProtocol):
         transport: Any = self.transport
         try:
             if transport is not None and transport.pid is not None:
-                transport.signalProcess(name)
+                transport.signalProcess(int(signal.Signals[f"SIG{name}"]))
         except ProcessExitedAlready:
             pass
 
