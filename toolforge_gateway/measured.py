@@ -29,7 +29,9 @@ _STATES = ("up", "ejected", "failing-checks")
 def expiries(rotation: RotationWatch) -> Mapping[str, Expiry]:
     """What runs out, by what it is: worked out each time, since files are replaced while we run."""
     found = rotation.what_runs_out()
-    return {each.name: Expiry(each.kind, each.subject, each.ends) for each in found}
+    return {
+        each.name: Expiry(each.kind, each.subject, each.ends, each.group or "") for each in found
+    }
 
 
 def files(rotation: RotationWatch) -> Mapping[tuple[str, str], Files]:

@@ -81,7 +81,7 @@ FIGURES = st.builds(
     ),
     st.dictionaries(
         _TEXTS,
-        st.builds(Expiry, _TEXTS, _TEXTS, st.none() | _TIMES | st.just(math.inf)),
+        st.builds(Expiry, _TEXTS, _TEXTS, st.none() | _TIMES | st.just(math.inf), _TEXTS),
         max_size=3,
     ),
     st.none()

@@ -85,7 +85,7 @@ HEAD_SECONDS = _spread(
 DECISIONS = _counter(
     "decisions",
     "Requests that are over by their reason word in the access log; result is allowed, refused (by"
-    " us) or failed (by the backend).",
+    " us), failed (by the backend) or left (by the client).",
     "backend",
     "reason",
     "result",
@@ -199,9 +199,10 @@ CONFIGURATION = _gauge(
 EXPIRY = _gauge(
     "certificate_expiry_timestamp_seconds",
     "When a certificate (to the first end in its chain), a CA or a revocation list runs out; 0"
-    " where a list is missing.",
+    " where a list is missing. Of one group it is enough that one is in date.",
     "name",
     "kind",
+    "group",
 )
 FILES_REFUSED = _gauge(
     "certificate_refused",

@@ -38,7 +38,8 @@ def derived(figures: Figures) -> Numbers:
         if state.last_answer_at is not None:
             add(BACKEND_ANSWERED_AT, state.last_answer_at, backend)
     for name, expiry in figures.expiries.items():
-        add(EXPIRY, 0 if expiry.ends is None else expiry.ends, name, expiry.kind)
+        ends = 0 if expiry.ends is None else expiry.ends
+        add(EXPIRY, ends, name, expiry.kind, expiry.group or name)
     for (place, what), files in figures.files.items():
         add(FILES_REFUSED, int(files.failing_since is not None), place, what)
         add(FILES_SINCE, files.since, place, what)

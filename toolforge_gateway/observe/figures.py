@@ -44,6 +44,8 @@ class Expiry:
     subject: str
     ends: float | None
     """POSIX seconds, infinite if never; None: it is missing."""
+    group: str = ""
+    """What it is one of several of, of which it is enough that one is in date; "": of none."""
 
 
 @attrs.frozen
