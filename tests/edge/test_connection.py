@@ -140,6 +140,29 @@ class ConnectionTests(SynchronousTestCase):
         self.assertIn(b"\r\nConnection: close\r\n", self.transport.written)
         self.assertEqual(self.transport.ended, ["lose"])
 
+    def drain_with_three_ahead(self) -> None:
+        self.transport.full = True
+        self.connection.dataReceived(3 * b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.server.drain()
+        self.transport.full = False
+
+    def test_requests_ahead_of_the_end(self) -> None:
+        """Requests that were sent ahead are answered at the gateway's end, and the last answer
+        says that it is."""
+        self.drain_with_three_ahead()
+        self.transport.producer.resumeProducing()
+        answers = self.transport.written.split(b"HTTP/1.1 404")[1:]
+        self.assertEqual([b"\r\nConnection: close" in each for each in answers], [0, 0, 1])
+        self.assertEqual(self.transport.ended, ["lose"])
+
+    def test_requests_ahead_when_it_is_late(self) -> None:
+        """One who sends ahead without end does not use up the time that the others have."""
+        self.drain_with_three_ahead()
+        self.clock.advance(self.server.timeouts.drain / 2)
+        self.transport.producer.resumeProducing()
+        answers = self.transport.written.split(b"HTTP/1.1 404")[1:]
+        self.assertEqual([b"\r\nConnection: close" in each for each in answers], [0, 1])
+
     def test_requests_ahead_wait_for_a_slow_reader(self) -> None:
         """While a client takes no answers, its next requests are not served."""
         self.transport.full = True

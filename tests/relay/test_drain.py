@@ -63,6 +63,29 @@ class DrainTests(Ending):
         self.assertTrue((await client.closed()).endswith(b"\r\n\r\nok"))
         await stopping
 
+    async def test_begun_before(self) -> None:
+        """An answer that began before cannot say that it is the last: who asks right behind it is
+        answered, and told."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        upstream.take()
+        upstream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+        self.assertNotIn(b"Connection: close", await client.until(b"ok\r\n"))
+        stopping = self.service.stopService()
+        upstream.send(b"0\r\n\r\n")
+        await client.until(b"0\r\n\r\n")
+        client.take()
+        client.send(GET)
+        await upstream.until(b"\r\n\r\n")
+        upstream.send(OK)
+        answer = await client.closed()
+        self.assertIn(b"\r\nConnection: close\r\n", answer)
+        self.assertTrue(answer.endswith(b"\r\n\r\nok"))
+        await stopping
+
 
 class LameDuck(Ending):
     timeouts = {"drain": 4, "lame_duck": 1.5}

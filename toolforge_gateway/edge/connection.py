@@ -198,7 +198,10 @@ class ServerConnection(Protocol):
 
     def must_close(self) -> bool:
         """Whether the answer that begins now is this connection's last."""
-        return self._upload is not None or self._is_last or self._server.draining
+        if self._upload is not None or self._is_last:
+            return True
+        # What was sent ahead is answered too, if it is not too much.
+        return self._server.draining and (not self._pending or self._server.is_late())
 
     def hold(self, why: str, wanted: bool) -> None:
         """Stop reading from the client for a reason, or end that reason."""
@@ -219,11 +222,14 @@ class ServerConnection(Protocol):
         """The answer is complete."""
         unread = self._upload is not None
         self._account()
-        if close or unread or self._is_last or self._server.draining:
+        if close or unread or self._is_last:
             self._close()
             return
         self._phase = _READING
         self._due_in(self._server.timeouts.keep_alive)
+        if self._server.draining:
+            # The answer began before that, and has not said that it was the last.
+            self._leave_when_quiet()
         if self._holds:
             self.hold("backend", False)
             self.hold("ahead", False)

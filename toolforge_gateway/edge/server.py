@@ -93,6 +93,7 @@ class Server(ServerFactory):
     ):
         self.seconds = shared.deadlines.seconds
         self.draining = False
+        self._late = 0.0
         self.connections: set[ServerConnection] = set()
         self._by_address: Counter[Address] = Counter()
         self._date = (0, b"")
@@ -188,6 +189,7 @@ class Server(ServerFactory):
     def drain(self) -> Deferred[None]:
         """No new requests; fires when the last connection is gone."""
         self.draining = True
+        self._late = self.seconds() + self.timeouts.drain / 2
         done = self._empty = Deferred()
         for connection in tuple(self.connections):
             connection.drain()
@@ -195,6 +197,10 @@ class Server(ServerFactory):
             self._empty = None
             done.callback(None)
         return done
+
+    def is_late(self) -> bool:
+        """Whether half of the time that connections have to end has passed."""
+        return self.seconds() >= self._late
 
     def identify(self, transport: Any, caller: Caller) -> Caller:
         """Add what a finished handshake tells of a caller.
