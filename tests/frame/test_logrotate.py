@@ -31,8 +31,11 @@ def wait(condition, within: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-class RotationTests(SynchronousTestCase):
+class RotationCase(SynchronousTestCase):
     """A process of its own, asked over one connection while its log is moved away."""
+
+    more: dict[str, object] = {}
+    """More of the configuration."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).resolve()
@@ -42,6 +45,7 @@ class RotationTests(SynchronousTestCase):
         document = yaml.safe_load((ROOT / "etc" / "gateway.yaml").read_text())
         document["listen"][0]["endpoint"] = f"tcp:{self.port}:interface=127.0.0.1"
         document["access_log"] = {"file": "access.log"}
+        document.update(self.more)
         del document["operations"]
         (self.folder / "gateway.yaml").write_text(yaml.safe_dump(document))
         self.own_log = self.folder / "own.log"
@@ -57,10 +61,15 @@ class RotationTests(SynchronousTestCase):
         self.addCleanup(self.process.wait)
         self.addCleanup(self.process.kill)
         wait(lambda: "starting on" in self.said())
+        self.client = self.connected()
+
+    def connected(self) -> ssl.SSLSocket:
+        """A new connection."""
         context = ssl.create_default_context(cafile=str(pki() / "server-ca.crt"))
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        self.client = context.wrap_socket(raw, server_hostname="localhost")
-        self.addCleanup(self.client.close)
+        client = context.wrap_socket(raw, server_hostname="localhost")
+        self.addCleanup(client.close)
+        return client
 
     def said(self) -> str:
         """The program's own log, and those that it has put aside."""
@@ -74,8 +83,8 @@ class RotationTests(SynchronousTestCase):
             self.assertTrue(piece)
             received += piece
 
-    def test_moved_away(self) -> None:
-        """However often it is moved away under use, each request is there once, in its order."""
+    def rotate(self) -> list[str]:
+        """Move it away under use, again and again; the ids of all lines, in the files' order."""
         for number in range(5):
             for _ in range(20):
                 self.ask()
@@ -92,8 +101,17 @@ class RotationTests(SynchronousTestCase):
         for name in [*(f"access.log.{number}" for number in range(5)), "access.log"]:
             lines = (self.folder / name).read_text().splitlines()
             self.assertTrue(lines, name)
-            ids += [int(json.loads(line)["request_id"][16:], 16) for line in lines]
-        self.assertEqual(ids, list(range(1, 5 * 41 + 2)))
+            ids += [json.loads(line)["request_id"] for line in lines]
+        return ids
+
+
+class RotationTests(RotationCase):
+    """One process."""
+
+    def test_moved_away(self) -> None:
+        """However often it is moved away under use, each request is there once, in its order."""
+        numbers = [int(each[16:], 16) for each in self.rotate()]
+        self.assertEqual(numbers, list(range(1, 5 * 41 + 2)))
 
     def test_cannot(self) -> None:
         """If it cannot be opened anew the old one stays in use, and the log says why."""
@@ -111,3 +129,25 @@ class RotationTests(SynchronousTestCase):
         self.process.send_signal(signal.SIGUSR1)
         wait((self.folder / "own.log.1").exists)
         wait(lambda: "is opened anew" in self.said())
+
+
+class WorkersTests(RotationCase):
+    """Several processes that write to one file."""
+
+    more = {"workers": 2, "control": {"socket": "control"}}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clients = [self.client, *(self.connected() for _ in range(7))]
+
+    def ask(self) -> None:
+        """Each time over another connection."""
+        self.client = self.clients.pop(0)
+        self.clients.append(self.client)
+        super().ask()
+
+    def test_moved_away(self) -> None:
+        """Each request is there once, whoever served it."""
+        ids = self.rotate()
+        self.assertEqual(len(ids), 5 * 41 + 1)
+        self.assertEqual(len(set(ids)), len(ids))
