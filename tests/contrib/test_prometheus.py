@@ -46,7 +46,7 @@ class RuleTests(CoroutineCase):
 
 
 class PrometheusTests(Stage):
-    timeout = 60
+    timeout = 120
 
     def setUp(self) -> None:
         """A gateway, and a Prometheus that asks it every second."""

@@ -7,7 +7,7 @@ import math
 import zlib
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -27,6 +27,13 @@ from toolforge_gateway.observe.health import BackendState, State
 from toolforge_gateway.observe.spread import BOUNDS, IN_SECONDS, NOTHING, PLACES, Spread, percentile
 from toolforge_gateway.observe.total import Total
 
+PROPERTY = settings(
+    deadline=None,
+    max_examples=60,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 NOON = 1_800_000_000.0
 
 
@@ -110,6 +117,7 @@ FIGURES = st.builds(
 
 
 class TravelTests(SynchronousTestCase):
+    @PROPERTY
     @given(FIGURES)
     def test_there_and_back(self, figures: Figures) -> None:
         """Whatever is in them, they come out of the channel as they went in."""
@@ -182,6 +190,7 @@ class TravelTests(SynchronousTestCase):
 
 
 class SumTests(SynchronousTestCase):
+    @PROPERTY
     @given(FIGURES, FIGURES, FIGURES)
     def test_order(self, one: Figures, two: Figures, three: Figures) -> None:
         """In whatever order numbers are added, the sum is the same."""
