@@ -134,8 +134,16 @@ class Reloader:
             log.failure("the configuration could not be prepared")
             complaints = (f"{self._file}: could not be prepared: {error!r}",)
         else:
-            await maybeDeferred(change.commit)
             self._version = configuration.version
+            try:
+                await maybeDeferred(change.commit)
+            except Exception as error:
+                # Nothing is left to go back to; whoever waits for an outcome must have one.
+                log.failure("the configuration could not be put in force as a whole")
+                complaints = (
+                    f"{self._file}: only a part of it could be put in force: {error!r}; "
+                    "restart the gateway",
+                )
         return self._ended(complaints, done)
 
     def _ended(self, complaints: tuple[str, ...], done: str) -> Outcome:

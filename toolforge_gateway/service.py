@@ -5,33 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from toolforge_gateway.config.values import Configuration, Listener, Operations
 from toolforge_gateway.edge.descriptors import KEPT, room_for
-from toolforge_gateway.edge.door import Door, Front
-from toolforge_gateway.edge.operations import operations_site
-from toolforge_gateway.edge.tree import refuse
-from toolforge_gateway.errors import Complaint, ConfigurationError, GatewayError
+from toolforge_gateway.edge.door import Door
+from toolforge_gateway.errors import ConfigurationError, GatewayError
 from toolforge_gateway.interfaces import IObserver
-from toolforge_gateway.listen.opening import BACKLOG
-from toolforge_gateway.listen.sockets import Place, Sockets, Unholdable, places
+from toolforge_gateway.listen.sockets import Place, Sockets, places
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.observe.sinks import open_sink
+from toolforge_gateway.openings import Fault, Opened, Openings, operators_place
+from toolforge_gateway.operators import OperatorsPort
 from toolforge_gateway.prepared import Prepared, prepare
 from toolforge_gateway.process import Process
 from toolforge_gateway.tls.watch import Watched
 from toolforge_gateway.transport.choice import Transports
 
 log = Logger()
-
-_REMEDY = "stop what holds the address, or change the endpoint in the configuration"
 
 
 class CannotListen(GatewayError):
@@ -61,15 +55,6 @@ def make_service(
     return GatewayService(prepared, observer, access_log, sockets, operations)
 
 
-@attrs.frozen
-class _Opened:
-    """Where a door can be put, and what accepts there already if Twisted itself has to."""
-
-    place: Place
-    front: Front | None = None
-    port: IListeningPort | None = None
-
-
 class Change:
     """A configuration that is ready to be put in force, at once and as a whole.
 
@@ -82,10 +67,6 @@ class Change:
         """Serve by it from now on."""
         self.abandon: Callable[[], None] = abandon
         """Leave everything as it is, and close what was opened for it."""
-
-
-def _operators_place(operations: Operations) -> Place:
-    return Place(operations.endpoint, purpose="operators")
 
 
 class GatewayService(Service):
@@ -117,7 +98,8 @@ class GatewayService(Service):
         self._serves_operations = operations
         self._doors: dict[Place, Door] = {}
         self._leaving: list[Door] = []
-        self._operations: dict[Place, IListeningPort] = {}
+        self._openings = Openings(self._sockets, self._reactor)
+        self._operations = OperatorsPort(self._sockets, self.process)
         self._in_force = False
 
     @property
@@ -175,7 +157,7 @@ class GatewayService(Service):
         def abandon() -> None:
             if sink is not None:
                 sink.close()
-            self._close_again(opened)
+            self._openings.close(opened)
             for pool in prepared.pools:
                 pool.close()
 
@@ -225,73 +207,34 @@ class GatewayService(Service):
 
     def operations_address(self) -> Any:
         """Where the operations port is; None when there is none."""
-        for port in self._operations.values():
-            return port.getHost()
-        return None
+        return self._operations.address()
 
     # Taking up a configuration.
 
-    def _open(self, configuration: Configuration) -> tuple[_Opened, ...]:
+    def _open(self, configuration: Configuration) -> tuple[Opened, ...]:
         """Open what is not open yet.
 
         :raise ConfigurationError: with all that cannot be had; nothing new is open then.
         """
+        listen = configuration.listen
         wanted: list[tuple[Place, Listener | Operations]] = list(
-            zip(
-                places(each.endpoint for each in configuration.listen),
-                configuration.listen,
-                strict=True,
-            )
+            zip(places(each.endpoint for each in listen), listen, strict=True)
         )
-        if configuration.operations is not None and self._serves_operations:
-            place = _operators_place(configuration.operations)
-            wanted.append((place, configuration.operations))
-        opened: list[_Opened] = []
-        complaints: list[Complaint] = []
-        for place, listener in wanted:
-            if place in self._doors or place in self._operations or place in self._sockets:
-                fault = self._cannot_change(place, listener)
-                if fault:
-                    complaints.append(listener.origin.complaint(*fault))
-                continue
-            try:
-                opened.append(self._open_one(place))
-            except OSError as error:
-                why = error.strerror or str(error)
-                complaints.append(
-                    listener.origin.complaint(f"cannot listen on {place.endpoint}: {why}", _REMEDY)
-                )
-        if complaints:
-            self._close_again(opened)
-            raise ConfigurationError(complaints)
-        return tuple(opened)
+        operations = self._operations_of(configuration)
+        if operations is not None:
+            wanted.append((operators_place(operations), operations))
+        return self._openings.open(wanted, self._in_use)
 
-    def _open_one(self, place: Place) -> _Opened:
-        try:
-            self._sockets.open(place)
-        except Unholdable:
-            front = Front()
-            listening = maybeDeferred(serverFromString(self._reactor, place.endpoint).listen, front)
-            ports: list[IListeningPort] = []
-            failures: list[Any] = []
-            listening.addCallbacks(ports.append, failures.append)
-            if failures:
-                raise OSError(failures[0].getErrorMessage()) from None
-            if not ports:
-                raise OSError("it is not ready at once") from None
-            if "backlog=" not in place.endpoint and (own := getattr(ports[0], "socket", None)):
-                own.listen(BACKLOG)
-            return _Opened(place, front, ports[0])
-        return _Opened(place)
+    def _operations_of(self, configuration: Configuration) -> Operations | None:
+        return configuration.operations if self._serves_operations else None
 
-    def _cannot_change(
-        self, place: Place, listener: Listener | Operations
-    ) -> tuple[str, str] | None:
-        """What stands in the way of a listener that is open already."""
+    def _in_use(self, place: Place, listener: Listener | Operations) -> Fault | bool:
+        """Whether somebody listens there already, or what stands in the way of going on."""
         door = self._doors.get(place)
+        if door is None:
+            return place in self._operations
         if (
-            door is not None
-            and place not in self._sockets
+            place not in self._sockets
             and isinstance(listener, Listener)
             and not door.can_adopt(listener)
         ):
@@ -299,16 +242,9 @@ class GatewayService(Service):
                 "cannot begin or cease to expect the PROXY protocol while it is open",
                 "restart the gateway, or use an endpoint of the kind tcp",
             )
-        return None
+        return True
 
-    def _close_again(self, opened: Any) -> None:
-        for each in opened:
-            if each.port is not None:
-                each.port.stopListening()
-            elif each.place in self._sockets:
-                self._sockets.close(each.place)
-
-    def _put_in_force(self, prepared: Prepared, opened: tuple[_Opened, ...]) -> None:
+    def _put_in_force(self, prepared: Prepared, opened: tuple[Opened, ...]) -> None:
         former, self._prepared = self._prepared, prepared
         configuration, process = prepared.configuration, self.process
         prepared.put_in_force()
@@ -320,7 +256,7 @@ class GatewayService(Service):
         for place, (listener, side) in zip(wanted, prepared.listeners, strict=True):
             door = self._doors.pop(place, None)
             if door is None:
-                new = accepting.get(place, _Opened(place))
+                new = accepting.get(place, Opened(place))
                 door = Door(
                     place,
                     self._sockets,
@@ -336,7 +272,7 @@ class GatewayService(Service):
         for door in gone.values():
             self._leaving.append(door)
             door.close().addCallback(lambda _, door=door: self._leaving.remove(door))
-        self._listen_for_operators(configuration, accepting)
+        self._operations.adopt(self._operations_of(configuration), accepting)
         if self._in_force:
             prepared.api_document.take_over(former.api_document)
             former.api_document.stop()
@@ -370,40 +306,6 @@ class GatewayService(Service):
 
             watched.append(Watched("", prepared.loaded.upstream, drop_kept))
         self.process.rotation.adopt(watched)
-
-    def _listen_for_operators(
-        self, configuration: Configuration, accepting: dict[Place, _Opened]
-    ) -> None:
-        operations = configuration.operations if self._serves_operations else None
-        wanted = None if operations is None else _operators_place(operations)
-        for place in tuple(self._operations):
-            if place != wanted:
-                self._close_operations(place)
-        if wanted is None or wanted in self._operations:
-            return
-        process = self.process
-        frame = attrs.evolve(process.frame, places=[("/status", "Status")])
-        status = process.overview.operators_page(frame, refuse)
-        site = operations_site(
-            lambda: process.leaving,
-            self._reactor,
-            status,
-            frame.assets,
-            process.overview.all_figures,
-        )
-        opened = accepting.get(wanted, _Opened(wanted))
-        if opened.front is not None and opened.port is not None:
-            opened.front.current = site
-            self._operations[wanted] = opened.port
-        else:
-            self._operations[wanted] = self._sockets.listen(wanted, site)
-
-    def _close_operations(self, place: Place) -> Deferred[Any]:
-        port = self._operations.pop(place)
-        stopped = maybeDeferred(port.stopListening)
-        if place in self._sockets:
-            self._sockets.close(place)
-        return stopped
 
     def _room(self, connections: int) -> int:
         """How many of the configured connections the process has descriptors for."""
@@ -445,9 +347,9 @@ class GatewayService(Service):
             pool.close()
         if self._access_log is not None:
             self._access_log.close()
-        over = [self._close_operations(place) for place in tuple(self._operations)]
+        stopped = self._operations.close()
         self._sockets.close_all()
-        return DeferredList(over or [succeed(None)]).addCallback(lambda _: None)
+        return stopped.addCallback(lambda _: None)
 
     def _now_open(self) -> dict[str, int]:
         """What is open just now, for those who look at the status."""

@@ -44,6 +44,8 @@ LAYERS: dict[str, int] = {
     "tls": 3,
     "edge": 4,
     "aggregate": 5,
+    "openings": 5,
+    "operators": 5,
     "parts": 5,
     "prepared": 5,
     "process": 5,

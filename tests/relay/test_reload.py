@@ -308,3 +308,20 @@ class ReloaderTests(Reloading):
         self.assertEqual((outcome.good, outcome.version, outcome.at), (False, "v", 0.0))
         self.assertIn("ZeroDivisionError", outcome.complaints[0])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    async def test_commit_breaks(self) -> None:
+        """If putting it in force breaks, that is said, and the next attempt has its turn."""
+
+        class Torn:
+            def prepare(self, configuration: object) -> Torn:
+                return self
+
+            def commit(self) -> None:
+                raise ZeroDivisionError("no descriptor is left")
+
+        reloader = Reloader(self.file, Torn(), "v", Clock())
+        for _ in range(2):
+            outcome = await reloader.reload()
+            self.assertFalse(outcome.good)
+            self.assertIn("restart the gateway", outcome.complaints[0])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
