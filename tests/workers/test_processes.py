@@ -251,6 +251,25 @@ class ServingTests(Program):
         self.assertNotEqual(after[1], before[1])
         left = [each for each in clients if each.lost is None]
         await self.eventually(lambda: self.counted(8 + len(left) + 1), "counters never fall")
+        self.assertEqual(await self.metric("worker_deaths_total"), {"": 1})
+        self.assertEqual(await self.metric("workers_wanted"), {"": 2})
+
+    async def test_whole(self):
+        """Whichever worker an administrator asks: the status is of all of them."""
+        clients = [await self.client() for _ in range(8)]
+        for client in clients:
+            await self.ask(client)
+        await self.eventually(lambda: self.counted(8), "8 requests are counted")
+        for _ in range(4):
+            admin = await connect(pki(), self.port, "admin", b"")
+            self.clients.append(admin)
+            admin.send(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            _, _, body = (await admin.closed()).partition(b"\r\n\r\n")
+            status = json.loads(body)
+            self.assertGreaterEqual(status["last_minute"]["connections"], 8)
+            self.assertEqual([row["requests"] for row in status["routes"]][:1], [8])
+            names = [row["name"] for row in status["processes"]]
+            self.assertEqual(names, ["1", "2", "supervisor"])
 
     async def test_unready(self):
         """A worker that cannot start is tried again until it can; the other one serves."""

@@ -126,6 +126,7 @@ class DeathTests(CrewCase):
         self.clock.advance(0)
         self.assertEqual(len(self.living()), 1)
         self.assertEqual(self.processes[1].asked, ["Take", "Prepare", "Commit"])
+        self.assertEqual(self.supervisor.deaths, 1)
 
     def test_backoff(self) -> None:
         """Those who die again and again are replaced later each time, and no later than that."""

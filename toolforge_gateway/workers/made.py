@@ -28,5 +28,6 @@ def make_supervisor(configuration: Configuration, reactor: Any) -> tuple[Supervi
     supervisor = Supervisor(
         configuration, Spawner(reactor, board.descriptor), reactor, board, records
     )
+    records.watch(supervisor)
     supervisor.operators = OperatorsPort(records.figures, lambda: supervisor.leaving, reactor)
     return supervisor, records

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -27,6 +27,21 @@ SUPERVISOR = "supervisor"
 """What it is called among the processes that are measured."""
 
 
+class Leads(Protocol):
+    """What is to be known of a supervisor."""
+
+    @property
+    def count(self) -> int:
+        """How many workers there are to be."""
+
+    @property
+    def generation(self) -> int:
+        """Which generation of workers serves; the first is 1."""
+
+    deaths: int
+    """How many workers have ended without being asked to."""
+
+
 class Records:
     """Keeps what each worker has told last, and what those have counted that have ended.
 
@@ -37,6 +52,11 @@ class Records:
         self._began = clock.seconds()
         self._ledger = Ledger()
         self._reloads: Reloads | None = None
+        self._leads: Leads | None = None
+
+    def watch(self, leads: Leads) -> None:
+        """Tell of those who are led."""
+        self._leads = leads
 
     def follow(self, reloads: Reloads) -> None:
         """Tell what becomes of reloading."""
@@ -59,8 +79,12 @@ class Records:
 
     def figures(self) -> Figures:
         """What all have measured together, the supervisor with them."""
-        reloads = self._reloads
+        reloads, leads = self._reloads, self._leads
         own: dict[str, Any] = dict(process.numbers(SUPERVISOR, self._began))
+        if leads is not None:
+            own[catalogue.WORKERS_WANTED.name] = {(): leads.count}
+            own[catalogue.WORKER_DEATHS.name] = {(): leads.deaths}
+            own[catalogue.GENERATION.name] = {(): leads.generation}
         last = None
         if reloads is not None:
             own[catalogue.RELOADS.name] = {("good",): reloads.good, ("bad",): reloads.bad}

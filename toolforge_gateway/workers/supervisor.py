@@ -78,6 +78,7 @@ class Supervisor(Service):
     :param cpus: how many workers `auto` is.
 
     :ivar operators: serves the operations port; None: nobody does.
+    :ivar deaths: how many workers have ended without being asked to.
     :ivar ready: fires when all workers serve for the first time.
     :ivar leaving: whether it is about to end.
     """
@@ -108,6 +109,7 @@ class Supervisor(Service):
         self._beginning: dict[Member, Deferred[None]] = {}
         self._serial = numbers(1)
         self._generation = 1
+        self.deaths = 0
         self._opened = False
         self.leaving = False
         self.ready: Deferred[None] = Deferred()
@@ -116,6 +118,16 @@ class Supervisor(Service):
     def configuration(self) -> Configuration:
         """What is in force."""
         return self._configuration
+
+    @property
+    def count(self) -> int:
+        """How many workers there are to be."""
+        return self._count
+
+    @property
+    def generation(self) -> int:
+        """Which generation of workers serves; the first is 1."""
+        return self._generation
 
     # IService.
 
@@ -404,6 +416,8 @@ class Supervisor(Service):
         return member
 
     def _gone(self, member: Member) -> None:
+        if not self.leaving and any(seat.member is member for seat in self._seats):
+            self.deaths += 1
         self._members.discard(member)
         self._board.free(member.number)
         self._records.gone(member)
