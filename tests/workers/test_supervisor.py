@@ -21,6 +21,7 @@ from toolforge_gateway.workers.member import (
     State,
 )
 from toolforge_gateway.workers.seat import FIRST, LIVED, LONGEST
+from toolforge_gateway.workers.supervisor import TOGETHER
 
 
 def deaf(*names: str) -> Any:
@@ -525,3 +526,27 @@ class EndTests(CrewCase):
             process.die("exit code 0")
         self.successResultOf(ended)
         self.assertEqual(self.living(), [])
+
+
+class TogetherTests(CrewCase):
+    def start(self) -> None:
+        """A test starts it."""
+
+    def test_together(self) -> None:
+        """At the start nobody accepts before all can: who is first would get everybody."""
+        self.next = [deaf("Prepare")]
+        self.supervisor.startService()
+        self.assertEqual(self.processes[1].asked, ["Take", "Prepare"])
+        self.processes[0].answer()
+        for process in self.processes:
+            self.assertEqual(process.asked, ["Take", "Prepare", "Commit"])
+
+    def test_not_for_ever(self) -> None:
+        """One that does not get ready is waited for no longer than that."""
+        self.next = [deaf("Prepare")]
+        self.supervisor.startService()
+        self.clock.advance(TOGETHER)
+        self.assertEqual(self.processes[1].asked, ["Take", "Prepare", "Commit"])
+        self.processes[0].answer()
+        self.assertEqual(self.processes[0].asked, ["Take", "Prepare", "Commit"])
+        self.successResultOf(self.supervisor.ready)

@@ -31,6 +31,9 @@ from toolforge_gateway.workers.spawn import Spawn
 
 log = Logger()
 
+TOGETHER = 5.0
+"""Seconds that a worker at the start of all waits for the others."""
+
 _REMEDY = "stop what holds the address, or change the endpoint in the configuration"
 
 
@@ -360,29 +363,35 @@ class Supervisor(Service):
     # Workers.
 
     def _seat(self, count: int) -> None:
-        for index in range(count):
-            seat = Seat(index, self._fill, self._reactor)
-            self._seats.append(seat)
-            self._fill(seat)
+        """Fill all seats for the first time."""
+        together = _Together(count, self._reactor)
+        self._seats = [Seat(index, self._fill, self._reactor) for index in range(count)]
+        for seat in self._seats:
+            self._fill(seat, together)
 
-    def _fill(self, seat: Seat) -> None:
-        """Somebody for a seat, by what is in force."""
+    def _fill(self, seat: Seat, together: _Together | None = None) -> None:
+        """Somebody for a seat, by what is in force.
+
+        :param together: with whom they are to begin.
+        """
         if self.leaving:
             return
         member = self._new(seat.index)
         former = seat.take(member)
         if former is not None:
             former.kill()
-        begun = ensureDeferred(self._begin(member))
+        begun = ensureDeferred(self._begin(member, together))
         self._beginning[member] = begun
         begun.addErrback(lambda failure: log.failure("a worker could not begin", failure))
         begun.addBoth(lambda _: self._begun(member))
 
-    async def _begin(self, member: Member) -> None:
+    async def _begin(self, member: Member, together: _Together | None) -> None:
         configuration = self._configuration
         complaints = await member.prepare(
             configuration, self._count, self._sockets_of(configuration)
         )
+        if together is not None:
+            await together.wait()
         for complaint in complaints:
             log.error("{name} cannot begin: {complaint}", name=member.name, complaint=complaint)
         if complaints or configuration is not self._configuration:
@@ -479,6 +488,40 @@ class Supervisor(Service):
         operations = self._configuration.operations
         place = None if operations is None else operators_place(operations)
         self.operators.serve(place, self._sockets)
+
+
+class _Together:
+    """Has those who begin at once accept at once: who is first would get all the clients that
+    have been waiting, and keep them.
+
+    :param count: how many they are; each calls `wait` once.
+    :param clock: IReactorTime.
+    """
+
+    def __init__(self, count: int, clock: Any):
+        self._missing = count
+        self._clock = clock
+        self._waiting: list[Deferred[None]] = []
+        self._patience: Any = None
+
+    def wait(self) -> Deferred[None]:
+        """Fires when all wait, or `TOGETHER` seconds after the first one did."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        self._missing -= 1
+        if self._patience is None:
+            self._patience = self._clock.callLater(TOGETHER, self._go)
+        if self._missing == 0 and self._patience.active():
+            self._patience.cancel()
+            self._go()
+        elif not self._patience.active():
+            self._go()
+        return waiting
+
+    def _go(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
 
 
 def operators_place(operations: OperationsPort) -> Place:
