@@ -62,12 +62,15 @@ class Program(CoroutineCase):
         self.clients: list[End] = []
         self.addCleanup(self.hang_up)
         self.write(self.document())
-        command = [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "toolforge-gateway"]
         self.program = programs.start(
-            reactor, [*command, "-c", str(self.file)], self.environment(), str(self.folder)
+            reactor, self.command_line(), self.environment(), str(self.folder)
         )
         self.addCleanup(self.end)
         return ensureDeferred(self.until_ready())
+
+    def command_line(self) -> list[str]:
+        command = [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "toolforge-gateway"]
+        return [*command, "-c", str(self.file)]
 
     def environment(self) -> dict[str, str]:
         return {"PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT), *sys.path])}
@@ -507,6 +510,64 @@ class UnixTests(Program):
         self.program.signal("TERM")
         await self.program.ended
         self.assertFalse(self.path.exists())
+
+
+PASSING = """\
+import os, socket, sys
+passed = socket.socket()
+passed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+passed.bind(("127.0.0.1", int(sys.argv[1])))
+passed.listen()
+os.dup2(passed.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="x")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""What systemd does for a socket unit."""
+
+
+class SystemdTests(Program):
+    """Started by systemd: it passes the socket, and waits to hear that the gateway is ready."""
+
+    def command_line(self) -> list[str]:
+        return [sys.executable, "-c", PASSING, str(self.port), *super().command_line()]
+
+    def environment(self) -> dict[str, str]:
+        self.heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.heard.close)
+        self.heard.setblocking(False)
+        self.heard.bind(str(self.folder / "notify"))
+        return {**super().environment(), "NOTIFY_SOCKET": str(self.folder / "notify")}
+
+    def document(self) -> dict:
+        document = super().document()
+        document["listen"][0]["endpoint"] = "systemd:domain=INET:index=0"
+        return document
+
+    def news(self) -> bytes:
+        """What systemd has been told since it was asked last."""
+        found = b""
+        while True:
+            try:
+                found += self.heard.recv(4096) + b"\n"
+            except BlockingIOError:
+                return found
+
+    async def test_systemd(self):
+        """All workers accept from systemd's socket, also after a restart of theirs; systemd is
+        told once that the gateway is ready, and of reloads and the end."""
+        self.assertEqual(self.news().count(b"READY=1"), 1)
+        for _ in range(4):
+            await self.ask(await self.client())
+        done = await self.command("restart", "-s", "control")
+        self.assertEqual(done.code, 0, done.said)
+        self.assertRegex(self.news(), rb"(?s)RELOADING=1.*READY=1")
+        await self.ask(await self.client())
+        self.hang_up()
+        self.program.signal("TERM")
+        end = await self.program.ended
+        self.assertEqual((end.code, end.signal), (0, None), end.said)
+        self.assertIn(b"STOPPING=1", self.news())
 
 
 def lives(pid: int) -> bool:

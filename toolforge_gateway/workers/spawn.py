@@ -28,7 +28,10 @@ ORPHANED = 1.0
 LONGEST_LINE = 64 * 1024
 """Bytes of one line of a worker's log; what is more is cut into several."""
 
-_NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
+_NOT_FOR_WORKERS = frozenset(
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
+    + ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]
+)
 
 
 class IsTold(Protocol):
