@@ -36,6 +36,7 @@ HELP = """\
 ./run bench [ARG ...]  this gateway beside nginx, HAProxy and Envoy; `--quick`, `--help`
 ./run soak [ARG ...]   ten minutes of good, slow, broken and hostile clients; `--minutes 1`
 ./run zeroloss [ARG .] requests lost by reloads, rotations and restarts under load; `--help`
+./run deb              the Debian package: built, judged, and tried in a machine that is booted
 ./run lint             style and types
 ./run chart [NAME ...] the Helm chart, rendered and judged, and the container image, where it can be
                        built; `--no-image`, `--pull` for the real base image
@@ -193,6 +194,12 @@ def _debian12() -> dict[str, str]:
     return {"TOOLFORGE_DEBIAN12_BIN": str(ROOT / ".tox" / "debian12" / "bin")}
 
 
+def _deb(words: list[str]) -> int:
+    from bootstrap import deb  # only Debian has what it needs
+
+    return deb.main(words)
+
+
 def _chart(words: list[str]) -> int:
     # Not a part of `./run test`: helm and its judges are a quarter of a gigabyte.
     options = {word for word in words if word in ("--no-image", "--pull")}
@@ -261,6 +268,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "test": _test,
     "lint": _lint,
     "chart": _chart,
+    "deb": _deb,
     "tox": _tox,
     "help": _help,
     "--help": _help,
