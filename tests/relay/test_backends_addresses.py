@@ -7,7 +7,7 @@ from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol
 
 from tests.clients.stage import eventually, free_port, pki
-from tests.relay.ends import Backend, BackendConnection, answering, silent
+from tests.relay.ends import OK, Backend, BackendConnection, answering, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway import config
 from toolforge_gateway.proxy import marks
@@ -99,6 +99,37 @@ class BothTests(Addresses):
             answer = await self.ask(request, b'"}\n')
             self.assertEqual(refused(answer), (502, "backend-closed"))
             self.assertEqual(self.heads, n)
+
+    async def test_one_dies(self) -> None:
+        """When an address dies, what it had under way is lost with it, and nothing else: kept
+        connections to it are not used, and new requests find the other one."""
+        clients = [await self.client() for _ in range(10)]
+        for client in clients:
+            client.send(GET)
+            await client.until(b"\r\n\r\nok")
+            client.take()
+        self.other.script = self.backend.script = silent
+        began = self.heads
+        for client in clients:
+            client.send(GET)
+        await eventually(lambda: self.heads == began + 10)
+        await self.other.port.stopListening()
+        for connection in self.other.connections:
+            connection.transport.abortConnection()
+        await eventually(lambda: sum(b'"backend-closed"' in c.received for c in clients) == 5)
+        for connection in self.backend.connections:
+            connection.send(OK)
+        await eventually(lambda: sum(b"\r\n\r\nok" in c.received for c in clients) == 5)
+        for connection in self.backend.connections:
+            connection.take()
+        self.backend.script = answering(OK)
+        for _ in range(5):
+            for client in clients:
+                client.take()
+                client.send(GET)
+            for client in clients:
+                self.assertIn(b" 200 OK\r\n", await client.until(b"\r\n\r\nok"))
+        self.assertEqual(self.figures(f"127.0.0.1:{self.other.number}").state, "ejected")
 
     async def test_answers_are_answers(self) -> None:
         """An address that answers 500 is not spared."""
