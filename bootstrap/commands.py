@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bootstrap import chart, debian, image
+from bootstrap import chart, debian, image, release
 from bootstrap.environment import (
     BENCH,
     BROWSER,
@@ -41,6 +41,8 @@ HELP = """\
 ./run chart [NAME ...] the Helm chart, rendered and judged, and the container image, where it can be
                        built; `--no-image`, `--pull` for the real base image
 ./run tox [ARG ...]    tests with Debian 12's and with the newest libraries, and the built wheel
+./run release          source archive, wheel, bill of materials, tried and put into dist/;
+                       `--check` only finds out, in a minute, whether that would do
 ./run help             this text
 
 Each makes what it needs first, in folders .venv*. Packages come from the
@@ -238,6 +240,10 @@ def _lint(_: list[str]) -> int:
     return 1 if any(codes) else 0
 
 
+def _release(words: list[str]) -> int:
+    return release.run(words)
+
+
 def _tox(words: list[str]) -> int:
     TOOLS.ensure()
     return subprocess.call([str(TOOLS.program("tox")), *words], cwd=ROOT, env=_with_real_peers())
@@ -267,6 +273,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "zeroloss": _zeroloss,
     "test": _test,
     "lint": _lint,
+    "release": _release,
     "chart": _chart,
     "deb": _deb,
     "tox": _tox,

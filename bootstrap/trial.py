@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from bootstrap.environment import ROOT
 
@@ -14,15 +15,18 @@ _SUM = re.compile(r"^(?:PASSED|FAILED)(?: \((?P<counts>.*)\))?$", re.MULTILINE)
 _WRONG = ("failures", "errors", "unexpectedSuccesses")
 
 
-def counted(command: Sequence[str], environ: Mapping[str, str]) -> tuple[int, int]:
+def counted(
+    command: Sequence[str], environ: Mapping[str, str], where: Path = ROOT
+) -> tuple[int, int]:
     """Run trial, and show what it says.
 
     :param command: the whole command line.
+    :param where: the folder to run it in.
     :return: how many tests passed, and how many did not; a run that ended badly has at least
         one that did not.
     """
     with subprocess.Popen(
-        command, cwd=ROOT, env=dict(environ), stdout=subprocess.PIPE, text=True, errors="replace"
+        command, cwd=where, env=dict(environ), stdout=subprocess.PIPE, text=True, errors="replace"
     ) as running:
         assert running.stdout is not None, "it is a pipe"
         said = []
