@@ -13,7 +13,7 @@ import attrs
 
 from soak import wire
 from zeroloss.judge import Attempt, End, Ledger, Verdict
-from zeroloss.line import Line, Request, Target, Unreached
+from zeroloss.line import SIPS, Line, Request, Target, Unreached
 
 
 @attrs.define(eq=False)
@@ -191,12 +191,11 @@ async def download(client: Client) -> None:
     """GET of a large body, some of them taken slowly."""
     rng = client.rng
     size, seed = rng.choice([20_000, 400_000, 2_000_000]), rng.randrange(1 << 30)
-    pieces = size / 16_384
     request = Request(
         method="GET",
         rest=f"bytes?size={size}&seed={seed}{rng.choice(['', '&chunked=1'])}",
         token=_token(),
-        sip=rng.choice([0, rng.uniform(0, client.stream) / max(10, pieces)]),
+        sip=rng.choice([0, rng.uniform(0, client.stream) / SIPS]),
         wrong=_is(wire.deterministic(seed, size)),
     )
     await client.ask(request)

@@ -17,6 +17,7 @@ PATIENCE = 30.0
 """Seconds within which there is a connection, and within which a silent answer goes on."""
 LIMIT = 1 << 16
 """Bytes that a reader takes from the kernel before it has to be asked."""
+SIPS = 20
 
 
 @attrs.frozen
@@ -51,7 +52,7 @@ class Request:
     gap: float = 0.0
     """Seconds between them."""
     sip: float = 0.0
-    """Seconds before each piece of the answer's body is taken."""
+    """Seconds before each of the first `SIPS` pieces of the answer's body is taken."""
     wrong: Callable[[wire.Answer], str] = lambda answer: ""
     """What is wrong with the body of an answer of its own; "": nothing."""
     last: bool = False
@@ -94,6 +95,7 @@ class _Reader(asyncio.StreamReader):
     taken = 0
     heard = 0
     sip = 0.0
+    sips = 0
     broken: BaseException | None = None
 
     def feed_data(self, data: bytes) -> None:
@@ -106,19 +108,23 @@ class _Reader(asyncio.StreamReader):
         self.feed_eof()
 
     async def read(self, n: int = -1) -> bytes:
-        if self.sip:
-            await asyncio.sleep(self.sip)
+        await self._sip()
         data = await super().read(n)
         self.taken += len(data)
         return data
 
     async def readexactly(self, n: int) -> bytes:
-        if self.sip and n > 2:
-            await asyncio.sleep(self.sip)
+        if n > 2:
+            await self._sip()
         return await self._counted(super().readexactly(n))
 
     async def readuntil(self, separator: bytes = b"\n") -> bytes:
         return await self._counted(super().readuntil(separator))
+
+    async def _sip(self) -> None:
+        if self.sip and self.sips:
+            self.sips -= 1
+            await asyncio.sleep(self.sip)
 
     async def _counted(self, reading) -> bytes:
         try:
@@ -205,7 +211,7 @@ class Line:
         """The answer to a request whose turn it is."""
         reader = self._reader
         before = reader.taken
-        reader.sip = request.sip
+        reader.sip, reader.sips = request.sip, SIPS
         end, detail, after_close = End.SILENT, "", self.ended
         if not after_close:
             try:
