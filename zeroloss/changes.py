@@ -23,8 +23,8 @@ from zeroloss.stage import DRAIN, Mount, Plain, Stage
 
 PATIENCE = 20.0
 """Seconds after which a change should be there."""
-IN_A_ROW = 8
-"""New connections that must all see a change: each worker has its turn, most likely."""
+AT_ONCE = 6
+"""New connections that must all see a change: each worker gets some of them."""
 SETTLING = 2.5
 """Seconds in which clients of a listener that is gone have gone elsewhere."""
 SLOWLY = 1.2
@@ -185,8 +185,11 @@ class Changes:
         await self._everywhere(f"rotation of listener {number} ({way})", served, waits=True)
         self._say(f"... after {time.monotonic() - began:.1f} s")
         former = self._strangers.get(number)
-        if former is not None and (await self._ask(former))[0].end is End.RIGHT:
-            raise Unseen(f"rotation of listener {number}: an authority that is gone is accepted")
+
+        async def refused() -> bool:
+            return former is None or (await self._ask(former))[0].end is not End.RIGHT
+
+        await self._everywhere("... and the former authority is gone", refused, waits=True)
         self._strangers[number] = stranger
         self.made["rotations"] += 1
 
@@ -221,12 +224,12 @@ class Changes:
     # How.
 
     async def _take_up(self) -> tuple[int | None, str]:
-        """Have the configuration read again: by the command or by the signal, in turn.
+        """Have the configuration read again: by the signal, each fourth time by the command.
 
         :return: the command's exit code, None for a signal, and what it said.
         """
         self._reloads += 1
-        if self._reloads % 2:
+        if self._reloads % 4 != 2:
             os.kill(self._stage.gateway.pid, signal.SIGHUP)
             return None, ""
         return await self._command("reload")
@@ -275,22 +278,17 @@ class Changes:
     async def _everywhere(
         self, what: str, seen: Callable[[], Awaitable[bool]], waits: bool
     ) -> None:
-        """See something on several new connections in a row.
+        """See something on several new connections at once.
 
         :param waits: whether it may take a while.
         :raise Unseen: it is not there.
         """
         self._say(what)
         deadline = time.monotonic() + PATIENCE
-        row = 0
-        while row < IN_A_ROW:
-            if await seen():
-                row += 1
-            elif not waits or time.monotonic() > deadline:
+        while not all(await asyncio.gather(*(seen() for _ in range(AT_ONCE)))):
+            if not waits or time.monotonic() > deadline:
                 raise Unseen(what)
-            else:
-                row = 0
-                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
 
     async def _until(self, what: str, true: Callable[[], bool], patience: float = PATIENCE) -> None:
         deadline = time.monotonic() + patience

@@ -21,7 +21,7 @@ from tests.coroutines import CoroutineCase
 
 
 class ZeroLossTests(CoroutineCase):
-    timeout = 400
+    timeout = 600
 
     def setUp(self) -> None:
         # Short: a Unix socket is made in it.
@@ -49,11 +49,16 @@ class ZeroLossTests(CoroutineCase):
         self.assertGreater(sum(found["right"].values()), 500, "too little was asked to tell")
         return found
 
-    async def test_one_process(self) -> None:
+    async def test_everything(self) -> None:
         """20 reloads, among them some that must be refused, another address of the backend and a
-        listener that comes and goes, and 10 rotations of key pairs and authorities, by the rename
-        of `..data` and file by file: 0 requests are lost."""
-        found = await self.run_it(workers=0, reloads=20, rotations=10)
+        listener that comes and goes; 10 rotations of key pairs and authorities, by the rename of
+        `..data` and file by file; 5 restarts of two workers: 0 requests are lost."""
+        found = await self.run_it(workers=2, reloads=20, rotations=10, restarts=5)
         made = found["made"]
         self.assertEqual(made["reloads"] + made["refused reloads"], 20)
-        self.assertEqual(made["rotations"], 10)
+        self.assertEqual((made["rotations"], made["restarts"]), (10, 5))
+
+    async def test_one_worker(self) -> None:
+        """5 restarts of a single worker lose nothing either."""
+        found = await self.run_it(workers=1, reloads=0, rotations=0, restarts=5)
+        self.assertEqual(found["made"], {"restarts": 5})
