@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.load.client import Load, Report, Running
 from benchmarks.peers import Peer
+from benchmarks.peers.gateway import Gateway
 from benchmarks.processes import CannotRun, cpu_seconds, raise_limit
 from benchmarks.stage import BIG, FOLLOW, SMALL, UPLOAD, Stage
 
@@ -224,6 +225,36 @@ def streams(peer: Peer, around: Surroundings) -> Figures:
     return figures
 
 
+def two_workers(peer: Peer, around: Surroundings) -> Figures:
+    """Polls at a supervisor with two workers and at one with one, in turn; what both cost, all
+    processes counted, and how the two share the requests."""
+    assert isinstance(peer, Gateway), "nobody else has such workers"
+    one, two = peer.of_workers(1), peer.of_workers(2)
+    cost = {one: 0.0, two: 0.0}
+    requests = dict.fromkeys(cost, 0.0)
+    before: list[float] = []
+    try:
+        for each in (one, two):
+            each.start()
+        before = two.served()
+        # Each is the first once, in case that what comes first is at an advantage.
+        for each in (one, two, two, one):
+            figures = polls(each, around)
+            cost[each] += figures["proxy_cpu_seconds"]
+            requests[each] += figures["requests"]
+        served = [after - early for after, early in zip(two.served(), before, strict=True)]
+    finally:
+        for each in (one, two):
+            each.end()
+    one_us, two_us = (cost[each] / requests[each] * 1e6 for each in (one, two))
+    return {
+        "ratio": two_us / one_us,
+        "one_us": one_us,
+        "two_us": two_us,
+        "least_share": min(served) / sum(served),
+    }
+
+
 MEASURES = (
     Measure("keep-alive", "keep-alive small GET", "cpu_us", "CPU µs", polls, "per_second"),
     Measure("different", "the same, each another", "cpu_us", "CPU µs", different, "per_second"),
@@ -290,6 +321,15 @@ MEASURES = (
         fresh=True,
         repeated=False,
         only=frozenset({"nginx", "gateway"}),
+    ),
+    Measure(
+        "workers",
+        "two workers",
+        "ratio",
+        "of one's CPU",
+        two_workers,
+        "least_share",
+        only=frozenset({"gateway", "gateway-debian12"}),
     ),
     Measure(
         "streams", "line of 1,000 streams", "line_ms", "ms", streams, "line_p99_ms", repeated=False

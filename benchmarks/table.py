@@ -14,6 +14,7 @@ _EXTRAS = {
     "mb_in_all": "{:,.0f} MB",
     "connections": "{:,.0f} of them",
     "line_p99_ms": "p99 {:,.1f}",
+    "least_share": "{:.0%} by one of them",
 }
 
 

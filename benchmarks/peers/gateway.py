@@ -6,25 +6,65 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from benchmarks.peers.peer import Peer, from_environment
-from benchmarks.stage import BACKEND_NAME, Stage
+from benchmarks.processes import PATIENCE, CannotRun
+from benchmarks.stage import BACKEND_NAME, Stage, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEBIANS = "/usr/bin/python"
 
 
 class Gateway(Peer):
-    """With the newest libraries that the checkout knows."""
+    """With the newest libraries that the checkout knows.
+
+    :param workers: what its configuration says of them; None: nothing, and it is one process.
+    """
 
     name = "gateway"
     title = "this gateway"
 
-    def __init__(self, stage: Stage):
+    def __init__(self, stage: Stage, workers: int | None = None):
         self._python = self.interpreter()
+        self._workers = workers
+        self._siblings: dict[int, Gateway] = {}
+        if workers is not None:
+            self.name = f"{self.name}-{workers}-workers"
         super().__init__(stage)
+        self._operations = free_port()
+
+    def of_workers(self, number: int) -> Gateway:
+        """The same with a supervisor and so many workers; stopped at first."""
+        if number not in self._siblings:
+            self._siblings[number] = type(self)(self.stage, number)
+        return self._siblings[number]
+
+    def served(self) -> list[float]:
+        """How many requests each worker has served."""
+        begins = "toolforge_gateway_worker_requests_total{"
+        lines = [line for line in self._metrics().splitlines() if line.startswith(begins)]
+        return [float(line.rpartition(" ")[2]) for line in lines]
+
+    def start(self) -> None:
+        """See `Peer`; all workers are there."""
+        super().start()
+        deadline = time.monotonic() + PATIENCE
+        while self._workers is not None and len(self.served()) != self._workers:
+            if time.monotonic() > deadline:
+                raise CannotRun(f"{self.name} has workers {self.served()}: {self._metrics()}")
+            time.sleep(0.1)
+
+    def _metrics(self) -> str:
+        try:
+            with urlopen(f"http://127.0.0.1:{self._operations}/metrics", timeout=5) as answer:
+                text: str = answer.read().decode()
+        except OSError:
+            return ""
+        return text
 
     def interpreter(self) -> str:
         """The Python with its libraries."""
@@ -99,7 +139,12 @@ class Gateway(Peer):
         }
         endpoint = f"tcp:{self.port}:interface=127.0.0.1:backlog=4096"
         hour = {"response_head": 3600, "response_idle": 3600}
+        more: dict[str, Any] = {}
+        if self._workers is not None:
+            more["workers"] = self._workers
+            more["operations"] = {"endpoint": f"tcp:{self._operations}:interface=127.0.0.1"}
         return {
+            **more,
             "listen": [{"endpoint": endpoint, "tls": tls}],
             "upstream_tls": {
                 "ca": f"{pki}/backend-ca.crt",
