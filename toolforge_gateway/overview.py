@@ -107,7 +107,8 @@ class Overview:
         """Begin to keep the history.
 
         :param now_open: what is open at the moment, by name: `connections`,
-            `requests_under_way`, `streams`, and the limits of the first two as `..._limit`.
+            `connections_refused` since the start, `requests_under_way`, `streams`, and the
+            limits as `..._limit`.
         :param draining: whether the service is about to end.
         :param rotation: looks at the files of TLS.
         :param lines_lost: how many lines of the access log nobody took.
@@ -275,6 +276,7 @@ def _renewed(outlook: Outlook, view: Callable[[], View]) -> View | Deferred[View
 _OPEN = {
     "connections": catalogue.CONNECTIONS,
     "connections_limit": catalogue.CONNECTIONS_LIMIT,
+    "connections_refused": catalogue.CONNECTIONS_REFUSED,
     "requests_under_way": catalogue.UNDER_WAY,
     "requests_under_way_limit": catalogue.UNDER_WAY_LIMIT,
     "streams": catalogue.STREAMS,

@@ -361,6 +361,7 @@ class GatewayService(Service):
         return {
             "connections": sum(len(server.connections) for server in servers),
             "connections_limit": self.process.connections.limit,
+            "connections_refused": self.process.connections.refused,
             "requests_under_way": self.process.running.open,
             "requests_under_way_limit": self.process.running.limit,
             "streams": sum(server.streams() for server in servers),

@@ -21,7 +21,9 @@ from toolforge_gateway.reload import Reloader
 HEADS = "toolforge_gateway_response_head_seconds"
 
 
-class MetricsTests(Stage):
+class MetricsCase(Stage):
+    """Asks the operations port."""
+
     async def operations(self, request: str, host: str = "pod-ip:9090", more: str = "") -> bytes:
         """What the operations port answers."""
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.service.operations_address().port)
@@ -48,6 +50,8 @@ class MetricsTests(Stage):
                 return sample.value
         return None
 
+
+class MetricsTests(MetricsCase):
     async def test_requests(self) -> None:
         """What goes through shows at the next look: counts, histogram, decisions, connections."""
         await self.ask(GET)
@@ -182,3 +186,21 @@ class MetricsTests(Stage):
         command = f"{promtool} check metrics < {self.folder / 'metrics'}"
         told = await run(reactor, ["/bin/sh", "-c", command])
         self.assertEqual((told.code, told.said), (0, ""))
+
+
+class FullTests(MetricsCase):
+    """There may be one connection."""
+
+    limits = {"connections": 1}
+
+    async def test_refused(self) -> None:
+        """Connections that are closed at once are counted: no line of the access log has them."""
+        first = await self.client()
+        first.send(GET)
+        await first.until(b"\r\n\r\nok")
+        plain = await TCP4ClientEndpoint(reactor, "127.0.0.1", self.port).connect(
+            Factory.forProtocol(End)
+        )
+        await plain.closed()
+        self.assertEqual(await self.value("toolforge_gateway_connections_refused_total"), 1)
+        self.assertEqual(await self.value("toolforge_gateway_connections_limit"), 1)

@@ -23,6 +23,8 @@ class Turnstile:
     open: int = 0
     tell: Callable[[int], None] = _nobody
     """Told of each new number of connections."""
+    refused: int = 0
+    """How many connections were closed at once because of the limit."""
 
 
 class Admission(Factory):
@@ -52,6 +54,7 @@ class Admission(Factory):
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """See `IProtocolFactory`; None closes the connection."""
         if self._turnstile.open >= self._turnstile.limit:
+            self._turnstile.refused += 1
             return None
         protocol: Any = self._wrapped.buildProtocol(addr)
         if protocol is None:
