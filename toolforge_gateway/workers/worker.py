@@ -24,7 +24,7 @@ from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 from zope.interface import provider
 
-from toolforge_gateway import config, service
+from toolforge_gateway import config, lookup, service
 from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.errors import Complaint, ConfigurationError
 from toolforge_gateway.explain import Question, explain
@@ -286,6 +286,7 @@ def main(number: int) -> None:
 
     reactor: Any = made
     _log_to(sys.stderr.fileno())
+    lookup.install(reactor)
     faulthandler.enable()
     # A supervisor that gets no answer asks in this way where we hang.
     faulthandler.register(signal.SIGUSR2, all_threads=True)
