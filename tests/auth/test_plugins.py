@@ -15,7 +15,6 @@ from types import ModuleType
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-import toolforge_gateway
 from tests.auth.evidence import tool
 from toolforge_gateway.auth.chain import AuthenticatorChain
 from toolforge_gateway.auth.plugins import AuthenticatorContext, build_chain, find_factory
@@ -27,7 +26,7 @@ from toolforge_gateway.testing.options import options_of
 from twisted import plugins as installed
 
 STRANGER = Path(__file__).with_name("stranger")
-PROJECT = Path(toolforge_gateway.__file__).parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENT = PROJECT / "docs" / "plugins.md"
 CONTEXT = AuthenticatorContext((("jobs-api", "/jobs"),), Clock())
 
