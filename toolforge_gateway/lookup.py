@@ -68,12 +68,17 @@ class ThreadedResolver:
         def look() -> None:
             try:
                 found = self._ask(hostName, portNumber, family, kind)
-            except (OSError, UnicodeError):
+            except Exception:
+                # Whatever it is: who asked would wait for ever.
                 found = ()
             self._reactor.callFromThread(deliver, found)
 
         # A daemon: Python ends without it.
-        Thread(target=look, name=f"look-up of {hostName}", daemon=True).start()
+        thread = Thread(target=look, name=f"look-up of {hostName}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # there may be no more threads
+            self._reactor.callFromThread(deliver, ())
         return resolution
 
 

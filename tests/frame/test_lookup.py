@@ -86,6 +86,21 @@ class LookupTests(CoroutineCase):
         for name in ("nobody.invalid", "a" * 64 + ".example", "a..b"):
             self.assertEqual(await self.look(name), [])
 
+    async def test_no_answer_at_all(self) -> None:
+        """Whatever goes wrong, who asked hears that there is no address: a look-up that breaks, or
+        no thread for it."""
+
+        def broken(*_: object) -> list[object]:
+            raise MemoryError
+
+        self.assertEqual(await self.look("a.example", ask=broken), [])
+
+        def no_more(*_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        self.patch(lookup.Thread, "start", no_more)
+        self.assertEqual(await self.look("localhost"), [])
+
     def test_other_reactors(self) -> None:
         """A reactor that cannot be told is left alone."""
         lookup.install(Clock())
