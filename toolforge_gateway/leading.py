@@ -119,6 +119,7 @@ class ControlService(Service):
     def stopService(self) -> None:
         """See `IService`; an answer that is under way is still given."""
         super().stopService()
+        self.reloader.close()
         port, self._port = self._port, None
         if port is not None:
             port.stop()

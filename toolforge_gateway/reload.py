@@ -17,6 +17,8 @@ from toolforge_gateway.errors import ConfigurationError
 
 log = Logger()
 
+ENDING = "the gateway is coming to its end"
+
 
 @attrs.frozen
 class Outcome:
@@ -85,6 +87,7 @@ class Reloader:
         self._one_at_a_time = DeferredLock()
         self._begun: list[Callable[[], object]] = []
         self._told: list[Callable[[Outcome], object]] = []
+        self._closed = False
         self.last: Outcome | None = None
         self.good = self.bad = 0
 
@@ -117,20 +120,31 @@ class Reloader:
         """
         return self._run(prepare, "restarted")
 
+    def close(self) -> None:
+        """The end begins: nothing is put in force any more, whatever is being prepared or waits.
+        It would open again what is being closed."""
+        self._closed = True
+
     def _run(self, prepare: Prepare, done: str) -> Deferred[Outcome]:
         return self._one_at_a_time.run(lambda: ensureDeferred(self._attempt(prepare, done)))
 
     async def _attempt(self, prepare: Prepare, done: str) -> Outcome:
+        if self._closed:
+            return self._ended((ENDING,), done)
         for each in self._begun:
             each()
         complaints: tuple[str, ...] = ()
         try:
             configuration = self._load(self._file)
             change: Any = await maybeDeferred(prepare, configuration)
+            if self._closed:
+                await maybeDeferred(change.abandon)
+                return self._ended((ENDING,), done)
         except ConfigurationError as error:
             complaints = tuple(map(str, error.complaints))
-        except Exception as error:
-            # A plug-in may break in any way; what runs is not to suffer from it.
+        except (Exception, SystemExit) as error:
+            # A plug-in may break in any way, and even want to end the process; what runs is not
+            # to suffer from it.
             log.failure("the configuration could not be prepared")
             complaints = (f"{self._file}: could not be prepared: {error!r}",)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -56,6 +57,16 @@ class PlaceTests(SynchronousTestCase):
     def test_removed(self) -> None:
         """At the end its file is gone."""
         self.place().close()
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_locked_folder(self) -> None:
+        """Somebody who has locked the folder, as whoever may read it can, holds nobody up."""
+        held = os.open(self.folder, os.O_RDONLY)
+        self.addCleanup(os.close, held)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        made = self.place()
+        self.connect()
+        made.close()
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_stale(self) -> None:

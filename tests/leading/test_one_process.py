@@ -65,6 +65,15 @@ class LedTests(Stage):
         self.assertEqual(self.service.prepared.configuration.version, version)
         await self.ask(GET.replace(b"/jobs", b"/builds"))
 
+    async def test_too_late(self) -> None:
+        """Once the end has begun no reload opens the listeners anew."""
+        self.control.stopService()
+        stopped = self.service.stopService()
+        outcome = await self.control.reloader.reload()
+        self.assertFalse(outcome.good)
+        self.assertEqual(self.service.addresses(), ())
+        await stopped
+
     async def test_bad(self) -> None:
         """A bad one is told with all its complaints, file and line; the old one stays in force."""
         before = self.service.prepared.configuration.version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -76,6 +77,33 @@ class SocketTests(CoroutineCase):
             self.assertEqual(await waiting, b"second")
             await maybeDeferred(second.stopListening)
             self.sockets.close(place)
+
+    async def test_no_descriptor_left(self) -> None:
+        """Somebody for whom there was no descriptor any more is lost, the next one is served."""
+
+        class Full:
+            """A reactor that has had its last descriptor."""
+
+            left = 0
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(reactor, name)
+
+            def adoptStreamConnection(self, *arguments: object) -> object:
+                self.left += 1
+                if self.left == 1:
+                    raise OSError(errno.EMFILE, "Too many open files")
+                return reactor.adoptStreamConnection(*arguments)
+
+        place = Place(f"unix:{self.folder}/s")
+        sockets = Sockets(Full())
+        self.addCleanup(sockets.close_all)
+        sockets.open(place)
+        port = sockets.listen(place, greets(b"hello"))
+        self.addCleanup(port.stopListening)
+        client = UNIXClientEndpoint(reactor, f"{self.folder}/s")
+        self.assertEqual(await self.word(client), b"")
+        self.assertEqual(await self.word(client), b"hello")
 
     async def test_closed(self) -> None:
         """A place that is closed refuses, and can be opened again; a Unix socket's file and lock

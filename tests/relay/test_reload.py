@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 
@@ -300,14 +301,48 @@ class ReloaderTests(Reloading):
         """Whatever breaks while a configuration is prepared leaves what runs as it is."""
 
         class Broken:
-            def prepare(self, configuration: object) -> None:
-                raise ZeroDivisionError("a plug-in")
+            def __init__(self, kind: type[BaseException]) -> None:
+                self.kind = kind
 
-        reloader = Reloader(self.file, Broken(), "v", Clock())
-        outcome = await reloader.reload()
-        self.assertEqual((outcome.good, outcome.version, outcome.at), (False, "v", 0.0))
-        self.assertIn("ZeroDivisionError", outcome.complaints[0])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            def prepare(self, configuration: object) -> None:
+                raise self.kind("a plug-in")
+
+        for kind in (ZeroDivisionError, SystemExit):
+            reloader = Reloader(self.file, Broken(kind), "v", Clock())
+            outcome = await reloader.reload()
+            self.assertEqual((outcome.good, outcome.version, outcome.at), (False, "v", 0.0))
+            self.assertIn(kind.__name__, outcome.complaints[0])
+            self.assertEqual(len(self.flushLoggedErrors(kind)), 1)
+
+    async def test_at_the_end(self) -> None:
+        """Once the end has begun nothing is put in force: neither what was prepared before, nor
+        anything new; whoever asked is told."""
+        done = []
+
+        class Slow:
+            def __init__(self) -> None:
+                self.prepared = Deferred()
+
+            def prepare(self, configuration: object) -> Deferred:
+                done.append("prepare")
+                return self.prepared
+
+            def commit(self) -> None:
+                done.append("commit")
+
+            def abandon(self) -> None:
+                done.append("abandon")
+
+        slow = Slow()
+        reloader = Reloader(self.file, slow, "v", Clock())
+        first, second = reloader.reload(), reloader.reload()
+        reloader.close()
+        slow.prepared.callback(slow)
+        for attempt in (first, second):
+            outcome = await attempt
+            self.assertEqual((outcome.good, outcome.version), (False, "v"))
+            self.assertIn("coming to its end", outcome.complaints[0])
+        self.assertEqual(done, ["prepare", "abandon"])
 
     async def test_commit_breaks(self) -> None:
         """If putting it in force breaks, that is said, and the next attempt has its turn."""

@@ -9,11 +9,15 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 
 MODE = 0o600
 LONGEST = 107 - len(".new")
 """Bytes of a path: what the kernel takes, less what we put behind it for a moment."""
 BACKLOG = 16
+TRIES = 20
+BETWEEN_TRIES = 0.01
+"""Seconds between two attempts to have a folder for ourselves."""
 
 
 class Place:
@@ -65,10 +69,20 @@ class Place:
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Two of us look and move one after the other."""
+    """Two of us look and move one after the other.
+
+    Whoever may read the folder can have its lock, and keep it: it is not waited for any longer
+    than one of us needs it.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for _ in range(TRIES):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                sleep(BETWEEN_TRIES)
+            else:
+                break
         yield
     finally:
         os.close(descriptor)

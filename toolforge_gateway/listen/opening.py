@@ -111,6 +111,8 @@ class _Recorder:
                 path.unlink(missing_ok=True)  # whoever made it has died
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            # Before it has a name: nobody is to come in between by a wider one.
+            os.fchmod(opened.fileno(), mode)
             opened.bind(address)
             path.chmod(mode)
             self._listen(opened, backlog)

@@ -70,8 +70,16 @@ class UnixPort:
                 return
             with accepted:
                 accepted.setblocking(False)
-                # It makes a descriptor of its own.
-                self._reactor.adoptStreamConnection(accepted.fileno(), socket.AF_UNIX, self.factory)
+                try:
+                    # It makes a descriptor of its own, and there may be no further one.  What is
+                    # raised here would have the reactor close the port for good.
+                    self._reactor.adoptStreamConnection(
+                        accepted.fileno(), socket.AF_UNIX, self.factory
+                    )
+                except OSError as error:
+                    log.warn("a connection could not begin: {error}", error=error)
+                except Exception:
+                    log.failure("a connection could not begin")
 
     def fileno(self) -> int:
         """See `IReadDescriptor`."""

@@ -95,6 +95,10 @@ class Worker:
         :return: its version, and what is wrong with it; nothing is prepared then.
         """
         self.abandon(sockets=False)
+        if self._leaving:
+            # It has closed what it served on, and would open it anew.
+            self.abandon()
+            return "", (Complaint(str(file), None, "", "a worker is coming to its end", ""),)
         try:
             configuration = config.loads(text, file)
             self._name = str(index + 1)
@@ -102,8 +106,9 @@ class Worker:
         except ConfigurationError as error:
             self.abandon()
             return "", error.complaints
-        except Exception as error:
-            # A plug-in may break in any way; what runs is not to suffer from it.
+        except (Exception, SystemExit) as error:
+            # A plug-in may break in any way, and even want to end the process; what runs is not
+            # to suffer from it.
             log.failure("the configuration could not be prepared")
             self.abandon()
             return "", (Complaint(str(file), None, "", f"could not be prepared: {error!r}", ""),)
