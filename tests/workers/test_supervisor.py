@@ -21,7 +21,7 @@ from toolforge_gateway.workers.member import (
     State,
 )
 from toolforge_gateway.workers.seat import FIRST, LIVED, LONGEST
-from toolforge_gateway.workers.supervisor import TOGETHER
+from toolforge_gateway.workers.together import TOGETHER
 
 
 def deaf(*names: str) -> Any:

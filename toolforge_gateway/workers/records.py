@@ -63,18 +63,18 @@ class Records:
         self._reloads = reloads
 
     def told(self, member: Member, figures: bytes) -> None:
-        """See `supervisor.IsToldOfAll`."""
+        """See `roles.IsToldOfAll`."""
         try:
             self._ledger.told(member.serial, Figures.unpack(figures))
         except ValueError as error:
             log.error("{name} has told nonsense: {error}", name=member.name, error=error)
 
     def gone(self, member: Member) -> None:
-        """See `supervisor.IsToldOfAll`."""
+        """See `roles.IsToldOfAll`."""
         self._ledger.gone(member.serial)
 
     def whole(self) -> bytes:
-        """See `supervisor.IsToldOfAll`."""
+        """See `roles.IsToldOfAll`."""
         return self.figures().pack()
 
     def figures(self) -> Figures:
@@ -113,7 +113,7 @@ class OperatorsPort:
         self._ports: Mapping[Place, IListeningPort] = {}
 
     def serve(self, place: Place | None, sockets: Sockets) -> None:
-        """See `supervisor.Operators`."""
+        """See `roles.Operators`."""
         if place is not None and place in self._ports:
             return
         former, self._ports = self._ports, {}
@@ -133,7 +133,7 @@ class OperatorsPort:
         return None
 
     def stop(self) -> Deferred[Any]:
-        """See `supervisor.Operators`."""
+        """See `roles.Operators`."""
         former, self._ports = self._ports, {}
         for port in former.values():
             return maybeDeferred(port.stopListening)

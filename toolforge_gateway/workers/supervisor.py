@@ -6,60 +6,32 @@ prepared it, and who dies is replaced, with whatever is in force then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import count as numbers
-from socket import socket as Socket
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, succeed
 from twisted.logger import Logger
 
-from toolforge_gateway.config.values import Configuration, Listener
-from toolforge_gateway.config.values import Operations as OperationsPort
+from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.control.commands import Impossible
 from toolforge_gateway.errors import Complaint, ConfigurationError
-from toolforge_gateway.listen.sockets import Place, Sockets, Unholdable, places
+from toolforge_gateway.listen.sockets import Place, Sockets
+from toolforge_gateway.openings import operators_place
 from toolforge_gateway.reload import Change
 from toolforge_gateway.service import CannotListen
 from toolforge_gateway.transport.turns import Board
 from toolforge_gateway.workers.count import usable_cpus
+from toolforge_gateway.workers.held import Held
 from toolforge_gateway.workers.member import Member, State, agreed
+from toolforge_gateway.workers.roles import IsToldOfAll, Operators
 from toolforge_gateway.workers.seat import Seat
 from toolforge_gateway.workers.spawn import Spawn
+from toolforge_gateway.workers.together import Together
 
 log = Logger()
-
-TOGETHER = 5.0
-"""Seconds that a worker at the start of all waits for the others."""
-
-_REMEDY = "stop what holds the address, or change the endpoint in the configuration"
-
-
-class IsToldOfAll(Protocol):
-    """Who keeps what the workers measure."""
-
-    def told(self, member: Member, figures: bytes) -> None:
-        """One has measured this, see `observe.figures`."""
-
-    def whole(self) -> bytes:
-        """What all have measured together."""
-        ...
-
-    def gone(self, member: Member) -> None:
-        """One has ended."""
-
-
-class Operators(Protocol):
-    """Who serves the operations port."""
-
-    def serve(self, place: Place | None, sockets: Sockets) -> None:
-        """Serve there from now on, and nowhere else; None: nowhere."""
-
-    def stop(self) -> Deferred[Any]:
-        """Serve no more; fires when the port is closed."""
-        ...
 
 
 @attrs.frozen
@@ -104,7 +76,7 @@ class Supervisor(Service):
         self._board = board
         self.operators: Operators | None = None
         self._records = records
-        self._sockets = sockets or Sockets(reactor)
+        self._held = Held(sockets or Sockets(reactor), reactor)
         self._cpus = cpus
         self._count = self._wanted(configuration)
         self._seats: list[Seat] = []
@@ -140,7 +112,7 @@ class Supervisor(Service):
         :raise CannotListen: which endpoint, and why.
         """
         try:
-            self._open(self._configuration)
+            self._held.open(self._configuration)
         except ConfigurationError as error:
             sentences = [f"{each.what}; {each.remedy}" for each in error.complaints]
             raise CannotListen("\n".join(sentences)) from None
@@ -177,16 +149,13 @@ class Supervisor(Service):
         return DeferredList(over or [succeed(None)]).addCallback(lambda _: self._stopped(closing))
 
     def _turn_away(self) -> None:
-        """Close the sockets of clients; workers have theirs as long as they accept."""
-        for place in places(listener.endpoint for listener in self._configuration.listen):
-            if place in self._sockets:
-                self._sockets.close(place)
+        self._held.turn_away(self._configuration)
 
     def _stopped(self, closing: Any) -> Any:
         if closing is not None and closing.active():
             closing.cancel()
         stopped = self.operators.stop() if self.operators is not None else succeed(None)
-        self._sockets.close_all()
+        self._held.sockets.close_all()
         return stopped
 
     # leading.Led.
@@ -227,7 +196,7 @@ class Supervisor(Service):
     @property
     def addresses(self) -> Mapping[Place, Any]:
         """Where the sockets are that it holds."""
-        return {place: each.getsockname() for place, each in self._sockets.held().items()}
+        return {place: each.getsockname() for place, each in self._held.sockets.held().items()}
 
     # Taking up a configuration.
 
@@ -245,16 +214,16 @@ class Supervisor(Service):
                     )
                 ]
             )
-        opened = self._open(configuration)
+        opened = self._held.open(configuration)
         try:
             commit, abandon = await prepare(configuration)
         except BaseException:
-            self._close(opened)
+            self._held.close(opened)
             raise
 
         def abandoned() -> None:
             abandon()
-            self._close(opened)
+            self._held.close(opened)
 
         return _Change(commit, abandoned)
 
@@ -316,7 +285,7 @@ class Supervisor(Service):
         self, members: list[Member], configuration: Configuration, count: int
     ) -> None:
         """:raise ConfigurationError: any of them cannot; then none has."""
-        sockets = self._sockets_of(configuration)
+        sockets = self._held.of_workers(configuration)
         answers: Any = await DeferredList(
             [ensureDeferred(member.prepare(configuration, count, sockets)) for member in members],
             fireOnOneErrback=True,
@@ -331,11 +300,7 @@ class Supervisor(Service):
     def _put_in_force(self, configuration: Configuration, count: int) -> None:
         self._configuration, self._count = configuration, count
         self._serve_operators()
-        wanted = set(self._places(configuration))
-        for place in tuple(self._sockets.held()):
-            if place not in wanted:
-                # Workers have it as long as they accept there.
-                self._sockets.close(place)
+        self._held.keep(configuration)
         for seat in self._seats[count:]:
             member = seat.close()
             if member is not None:
@@ -364,12 +329,12 @@ class Supervisor(Service):
 
     def _seat(self, count: int) -> None:
         """Fill all seats for the first time."""
-        together = _Together(count, self._reactor)
+        together = Together(count, self._reactor)
         self._seats = [Seat(index, self._fill, self._reactor) for index in range(count)]
         for seat in self._seats:
             self._fill(seat, together)
 
-    def _fill(self, seat: Seat, together: _Together | None = None) -> None:
+    def _fill(self, seat: Seat, together: Together | None = None) -> None:
         """Somebody for a seat, by what is in force.
 
         :param together: with whom they are to begin.
@@ -385,10 +350,10 @@ class Supervisor(Service):
         begun.addErrback(lambda failure: log.failure("a worker could not begin", failure))
         begun.addBoth(lambda _: self._begun(member))
 
-    async def _begin(self, member: Member, together: _Together | None) -> None:
+    async def _begin(self, member: Member, together: Together | None) -> None:
         configuration = self._configuration
         complaints = await member.prepare(
-            configuration, self._count, self._sockets_of(configuration)
+            configuration, self._count, self._held.of_workers(configuration)
         )
         if together is not None:
             await together.wait()
@@ -438,92 +403,9 @@ class Supervisor(Service):
         number = configuration.workers.number
         return self._cpus() if number == "auto" else number
 
-    # Sockets.
-
-    def _places(self, configuration: Configuration) -> dict[Place, Listener | OperationsPort]:
-        listen = configuration.listen
-        wanted: dict[Place, Listener | OperationsPort] = dict(
-            zip(places(each.endpoint for each in listen), listen, strict=True)
-        )
-        if configuration.operations is not None:
-            wanted[operators_place(configuration.operations)] = configuration.operations
-        return wanted
-
-    def _sockets_of(self, configuration: Configuration) -> dict[Place, Socket]:
-        """What a worker listens on."""
-        wanted = places(listener.endpoint for listener in configuration.listen)
-        return {place: self._sockets.socket(place) for place in wanted}
-
-    def _open(self, configuration: Configuration) -> list[Place]:
-        """Open what is not open yet.
-
-        :raise ConfigurationError: with all that cannot be had; nothing new is open then.
-        """
-        opened: list[Place] = []
-        complaints: list[Complaint] = []
-        for place, listener in self._places(configuration).items():
-            if place in self._sockets:
-                continue
-            try:
-                self._sockets.open(place)
-                opened.append(place)
-            except Unholdable:
-                what = f"cannot listen on {place.endpoint}: workers cannot share it"
-                complaints.append(listener.origin.complaint(what, "write tcp, tcp6 or unix"))
-            except OSError as error:
-                what = f"cannot listen on {place.endpoint}: {error.strerror or error}"
-                complaints.append(listener.origin.complaint(what, _REMEDY))
-        if complaints:
-            self._close(opened)
-            raise ConfigurationError(complaints)
-        return opened
-
-    def _close(self, opened: Iterable[Place]) -> None:
-        for place in opened:
-            self._sockets.close(place)
-
     def _serve_operators(self) -> None:
         if self.operators is None:
             return
         operations = self._configuration.operations
         place = None if operations is None else operators_place(operations)
-        self.operators.serve(place, self._sockets)
-
-
-class _Together:
-    """Has those who begin at once accept at once: who is first would get all the clients that
-    have been waiting, and keep them.
-
-    :param count: how many they are; each calls `wait` once.
-    :param clock: IReactorTime.
-    """
-
-    def __init__(self, count: int, clock: Any):
-        self._missing = count
-        self._clock = clock
-        self._waiting: list[Deferred[None]] = []
-        self._patience: Any = None
-
-    def wait(self) -> Deferred[None]:
-        """Fires when all wait, or `TOGETHER` seconds after the first one did."""
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append(waiting)
-        self._missing -= 1
-        if self._patience is None:
-            self._patience = self._clock.callLater(TOGETHER, self._go)
-        if self._missing == 0 and self._patience.active():
-            self._patience.cancel()
-            self._go()
-        elif not self._patience.active():
-            self._go()
-        return waiting
-
-    def _go(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
-
-
-def operators_place(operations: OperationsPort) -> Place:
-    """Where operators are served."""
-    return Place(operations.endpoint, purpose="operators")
+        self.operators.serve(place, self._held.sockets)
