@@ -345,8 +345,9 @@ class GatewayService(Service):
         self.process.rotation.stop()
         for pool in self._prepared.pools:
             pool.close()
-        if self._access_log is not None:
-            self._access_log.close()
+        access_log, self._access_log = self._access_log, None
+        if access_log is not None:
+            access_log.close()
         stopped = self._operations.close()
         self._sockets.close_all()
         return stopped.addCallback(lambda _: None)
