@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -230,23 +231,19 @@ def two_workers(peer: Peer, around: Surroundings) -> Figures:
     processes counted, and how the two share the requests."""
     assert isinstance(peer, Gateway), "nobody else has such workers"
     one, two = peer.of_workers(1), peer.of_workers(2)
-    cost = {one: 0.0, two: 0.0}
-    requests = dict.fromkeys(cost, 0.0)
-    before: list[float] = []
+    cost: dict[Gateway, list[float]] = {one: [], two: []}
     try:
-        for each in (one, two):
+        for each in cost:
             each.start()
         before = two.served()
-        # Each is the first once, in case that what comes first is at an advantage.
-        for each in (one, two, two, one):
-            figures = polls(each, around)
-            cost[each] += figures["proxy_cpu_seconds"]
-            requests[each] += figures["requests"]
+        # In turns, so that a noisy moment of the machine does not meet only one of them.
+        for each in (one, two, two, one, one, two):
+            cost[each].append(polls(each, around)["cpu_us"])
         served = [after - early for after, early in zip(two.served(), before, strict=True)]
     finally:
-        for each in (one, two):
+        for each in cost:
             each.end()
-    one_us, two_us = (cost[each] / requests[each] * 1e6 for each in (one, two))
+    one_us, two_us = (statistics.median(cost[each]) for each in (one, two))
     return {
         "ratio": two_us / one_us,
         "one_us": one_us,

@@ -41,14 +41,14 @@ class CommandTests(SynchronousTestCase):
             raise SkipTest(f"{error}: apt-get install nginx") from None
         output = Path(self.mktemp()).resolve()
         only = "keep-alive,connect,upload,idle,streams"
-        done = self.run_it(
-            *("--quick", "--peers", "nginx,gateway", "--only", only, "--output", str(output))
-        )
+        words = ["--peers", "nginx,gateway", "--only", f"{only},workers", "--output", str(output)]
+        done = self.run_it("--quick", *words)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("| this gateway | OpenSSL", done.stdout)
         document = json.loads((output / "latest.json").read_text())
         for measure in only.split(","):
             self.assertEqual(set(document["measures"][measure]), {"nginx", "gateway"})
+        self.assertGreater(document["measures"]["workers"]["gateway"]["median"]["least_share"], 0.1)
         cost = document["measures"]["keep-alive"]["gateway"]["median"]["cpu_us"]
         self.assertGreater(cost, 1)
         self.assertIn("<svg", (output / "latest.svg").read_text())
