@@ -109,9 +109,9 @@ class BadStartTests(CrewCase):
         """So is one that does not get ready in time."""
         self.next = [deaf("Prepare")]
         self.supervisor.startService()
-        self.clock.advance(PREPARING - 1)
+        self.clock.advance(PREPARING)
         self.assertEqual(len(self.living()), 2)
-        self.clock.advance(1)
+        self.clock.advance(1)  # a second more for each of the others
         self.assertEqual(self.processes[0].signals, ["KILL"])
         self.clock.advance(0)
         self.assertEqual(len(self.living()), 2)
@@ -261,9 +261,9 @@ class ReloadTests(Changing):
         """So does no answer in time."""
         self.processes[1].silent.add("Prepare")
         preparing = self.supervisor.prepare(configuration(2))
-        self.clock.advance(PREPARING)
+        self.clock.advance(PREPARING + 1)
         [complaint] = self.complaints(preparing)
-        self.assertIn(f"worker 2 did not get ready within {PREPARING:g} seconds", complaint)
+        self.assertIn(f"worker 2 did not get ready within {PREPARING + 1:g} seconds", complaint)
 
     def test_dies_committing(self) -> None:
         """Who dies once all have prepared is replaced by the new configuration, and before the

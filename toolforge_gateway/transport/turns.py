@@ -11,8 +11,9 @@ from __future__ import annotations
 import mmap
 import os
 
-NUMBERS = 511
-"""Processes at a time; with the mark of how many there are it is a page of 4 kB."""
+NUMBERS = 4095
+"""Processes at a time, those that drain among them; with the mark of how many there are it is
+32 kB."""
 NOBODY = 2**62
 """Stands for who does not accept: more connections than anybody has."""
 STEP = 0.001

@@ -21,7 +21,8 @@ from toolforge_gateway.workers.wire import Abandon, Ask, Commit, Drain, Ping, Pr
 log = Logger()
 
 PREPARING = 60.0
-"""Seconds that a worker may take to get ready for a configuration; its start among them."""
+"""Seconds that a worker may take to get ready for a configuration, its start among them; and one
+more for each of the others, with whom it shares the processors."""
 COMMITTING = 30.0
 ASKED = 30.0
 BETWEEN_PINGS = 5.0
@@ -138,11 +139,12 @@ class Member:
         :return: why it cannot; nothing is prepared then.
         """
         self.asked = configuration
+        patience = PREPARING + count - 1
         try:
             for place in sorted(sockets.keys() - self._held):
                 await self._call(
                     Take,
-                    PREPARING,
+                    patience,
                     endpoint=place.endpoint,
                     number=place.number,
                     purpose=place.purpose,
@@ -150,14 +152,14 @@ class Member:
                 )
             answer = await self._call(
                 Prepare,
-                PREPARING,
+                patience,
                 file=str(configuration.file),
                 text=configuration.text,
                 index=self.index,
                 count=count,
             )
         except Exception as error:
-            return (self._lost(configuration, error),)
+            return (self._lost(configuration, error, patience),)
         if not answer["complaints"] and answer["version"] != configuration.version:
             return (self._complaint(configuration, "has read another configuration"),)
         if not answer["complaints"]:
@@ -263,10 +265,10 @@ class Member:
     def _call(self, command: Any, patience: float, **arguments: Any) -> Deferred[dict[str, Any]]:
         return self._process.call(command, **arguments).addTimeout(patience, self._clock)
 
-    def _lost(self, configuration: Configuration, error: Exception) -> Complaint:
+    def _lost(self, configuration: Configuration, error: Exception, patience: float) -> Complaint:
         """The complaint about a worker that gives no answer; it is of no use any more."""
         if isinstance(error, TimeoutError):
-            what = f"did not get ready within {PREPARING:g} seconds"
+            what = f"did not get ready within {patience:g} seconds"
         else:
             what = "ended before it was ready"
         log.error("{name} {what}: {error}", name=self.name, what=what, error=error)

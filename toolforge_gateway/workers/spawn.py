@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionLost, ProcessExitedAlready
 from twisted.internet.protocol import Factory, ProcessProtocol, connectionDone
 from twisted.logger import Logger, LogLevel
 from twisted.protocols.amp import AMP
@@ -87,6 +87,14 @@ class Spawner:
 
     def __call__(self, told: IsTold, number: int) -> Process:
         """See `Spawn`."""
+        try:
+            return self._spawned(told, number)
+        except OSError as error:
+            # No room for a process, or its descriptors: as if it had ended at once.
+            self._reactor.callLater(0, told.ended, f"it could not be spawned: {error}")
+            return _Unborn()
+
+    def _spawned(self, told: IsTold, number: int) -> Process:
         ours, theirs = socket.socketpair()
         process = _Process(told, self._reactor)
         with ours, theirs, open(os.devnull, "rb") as nothing:
@@ -108,6 +116,19 @@ class Spawner:
             # It makes a descriptor of its own.
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, process.channels)
         return process
+
+
+class _Unborn:
+    """The process that there is none of."""
+
+    pid = None
+
+    def call(self, command: Any, **arguments: Any) -> Deferred[dict[str, Any]]:
+        """See `Process`."""
+        return fail(ConnectionLost("it could not be spawned"))
+
+    def signal(self, name: str) -> None:
+        """See `Process`."""
 
 
 class _Process(ProcessProtocol):

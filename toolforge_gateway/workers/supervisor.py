@@ -257,8 +257,10 @@ class Supervisor(Service):
         """Have new ones prepare, who then take over from all others."""
         count = self._wanted(configuration)
         self._generation += 1
-        coming = [self._new(index) for index in range(count)]
+        coming: list[Member] = []
         try:
+            for index in range(count):
+                coming.append(self._new(index))
             await self._prepare_in(coming, configuration, count)
         except BaseException:
             for member in coming:
