@@ -247,6 +247,12 @@ class HostileTests(SynchronousTestCase):
         self.assertLessEqual(len(reasons), MOST_REASONS + 5)
         self.assertLess(first, 2000)
 
+    def test_no_characters(self) -> None:
+        """What UTF-8 cannot say does not take the metrics away."""
+        traffic = Traffic(["jobs-api"])
+        traffic.ended(over(reason="bad-\udc80", status=403))
+        self.assertEqual(self.decisions(traffic)[0].labels["reason"], "bad-\\udc80")
+
     def test_own_words(self) -> None:
         """However many words a plug-in makes up, ours are still told apart."""
         traffic = Traffic(["jobs-api"])

@@ -145,6 +145,11 @@ class BoundTests(SynchronousTestCase):
         self.traffic.ended(over(reason="backend-cut", complete=False))
         self.assertEqual(total(self.traffic).errors, 1, "what counts as an error is still known")
 
+    def test_long_reason(self) -> None:
+        """A plug-in that calls a whole page its reason word does not have it kept."""
+        self.traffic.ended(over(reason="x" * 100_000, status=403))
+        self.assertEqual([label.reason for label in self.labels()], [OTHER])
+
     def test_statuses(self) -> None:
         """Every status that a backend can invent is one of ten classes."""
         for status in range(1000):

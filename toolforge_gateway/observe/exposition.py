@@ -61,14 +61,19 @@ def _family(measure: Measure, numbers: Iterable[tuple[Labels, Number]]) -> Metri
         histogram = HistogramMetricFamily(measure.name, measure.help, labels=measure.labels)
         for labels, spread in numbers:
             assert isinstance(spread, Spread), measure.name
-            histogram.add_metric(labels, _buckets(spread), spread.seconds)
+            histogram.add_metric(_sendable(labels), _buckets(spread), spread.seconds)
         return histogram
     family = CounterMetricFamily if measure.kind is Kind.COUNTER else GaugeMetricFamily
     simple = family(measure.name, measure.help, labels=measure.labels)
     for labels, number in numbers:
         assert not isinstance(number, Spread), measure.name
-        simple.add_metric(labels, number)
+        simple.add_metric(_sendable(labels), number)
     return simple
+
+
+def _sendable(labels: Labels) -> list[str]:
+    """As UTF-8 has it: a file's name, or a plug-in's word, may hold what is no character."""
+    return [each.encode("utf-8", "backslashreplace").decode("utf-8") for each in labels]
 
 
 def _buckets(spread: Spread) -> list[tuple[str, float]]:

@@ -52,6 +52,8 @@ METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MOST_REASONS = 100
 """Reason words of plug-ins may be made of what a client sent: no more than so
 many different ones are kept apart."""
+LONGEST_REASON = 64
+"""Characters of a reason word that is kept apart."""
 
 OWN_PAGE, CLIENT_LEFT, BACKEND_CUT = "own-page", "client-left", "backend-cut"
 """Reason words: a page of ours; the client went before the answer's end; the backend broke its
@@ -206,7 +208,7 @@ class Traffic:
         else:
             route = OWN_PAGES if reason == OWN_PAGE else UNROUTED
         if reason not in _KNOWN_REASONS and reason not in self._reasons:
-            if len(self._reasons) < MOST_REASONS:
+            if len(self._reasons) < MOST_REASONS and len(reason) <= LONGEST_REASON:
                 self._reasons.add(reason)
             else:
                 reason = OTHER
