@@ -68,7 +68,11 @@ def _run(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="zeroloss-") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        report = asyncio.run(play(folder.resolve(), plan, seed, _say))
+        try:
+            report = asyncio.run(play(folder.resolve(), plan, seed, _say))
+        except RuntimeError as error:
+            _say(f"NOT RIGHT: {error}")
+            return 1
     return _conclude(report, complaints(report), options.report)
 
 
@@ -97,10 +101,14 @@ def _load(argv: Sequence[str]) -> int:
     url = urlsplit(options.url)
     if url.scheme != "https" or not url.hostname:
         parser.error(f"{options.url!r} is not https://HOST:PORT/PATH")
+    try:
+        context = caller(options.ca, options.certificate, options.key)
+    except OSError as error:  # ssl.SSLError is one
+        parser.error(f"--ca, --certificate or --key: {error}")
     target = Target(
         host=url.hostname,
         port=url.port or 443,
-        context=caller(options.ca, options.certificate, options.key),
+        context=context,
         prefix=url.path.rstrip("/"),
         tool=options.tool,
         server_name=options.server_name or url.hostname,
@@ -116,6 +124,7 @@ async def _loaded(target: Target, options: argparse.Namespace) -> dict[str, Any]
     load = Load(ledger, options.seed, options.stream)
     load.begin("load", target, options.times)
     over = _told_to_end()
+    _say(f"{options.seconds:g} s of load on {target.host}:{target.port}{target.prefix}")
     try:
         await asyncio.wait_for(over.wait(), options.seconds)
     except TimeoutError:
@@ -138,14 +147,16 @@ def _backend(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     witness = Witness()
 
-    async def serve() -> None:
+    async def serve(backend: Backend) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        backend = Backend(options.tls, witness)
         print(await backend.listen(options.host, options.port), flush=True)
         await _told_to_end().wait()
         backend.close()
 
-    asyncio.run(serve())
+    try:
+        asyncio.run(serve(Backend(options.tls, witness)))
+    except OSError as error:
+        parser.error(f"{options.tls}, or port {options.port}: {error}")
     for fault in witness.faults:
         _say(f"NOT RIGHT: {fault}")
     return 1 if witness.faults else 0
