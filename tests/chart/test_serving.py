@@ -11,7 +11,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.task import deferLater
 
 from tests.chart.pod import lay, moved, on_loopback, room, swap
-from tests.chart.rendering import TOOLFORGE, missing, objects, one
+from tests.chart.rendering import EVERYTHING, TOOLFORGE, missing, objects, one
 from tests.clients import programs
 from tests.clients.stage import ROOT, eventually, free_port, pki
 from tests.clients.test_nginx import connectable
@@ -86,6 +86,13 @@ class ServingTests(CoroutineCase):
         for path in ("/healthz", "/readyz"):
             answer = await self.probe(path)
             self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+
+    async def test_metrics(self) -> None:
+        """Prometheus finds figures where the ServiceMonitor sends it."""
+        monitor = one(objects(EVERYTHING), "ServiceMonitor")["spec"]["endpoints"][0]
+        answer = await self.probe(monitor["path"])
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+        self.assertIn(b"\n# TYPE ", answer)
 
     async def test_farewell(self) -> None:
         """On SIGTERM it is not ready any more, lives on for the kubelet, tells load balancers,
