@@ -101,6 +101,7 @@ templates of Helm hand on anything but text.
       "tls" $tls -}}
 {{- $listener = include "gateway.overlay" (dict "under" $listener "over" .Values.listener) | fromYaml -}}
 {{- $document := dict
+      "workers" 1
       "control" (dict "socket" "/run/toolforge-gateway/control.sock")
       "listen" (prepend .Values.listeners $listener)
       "operations" (dict "endpoint" (include "gateway.endpoint" (dict "root" . "port" .Values.ports.operations)))
@@ -112,7 +113,7 @@ templates of Helm hand on anything but text.
       "backends" (include "gateway.backends" . | fromYamlArray)
       "authenticators" (include "gateway.authenticators" . | fromYamlArray)
       "timeouts" (dict "lame_duck" 25 "drain" 30)
-      "limits" (dict "connections" 4000)
+      "limits" (dict "connections" 3000)
       "access_log" (dict "file" "-") -}}
 {{- with ($app.openapi_docs | default dict).external_servers -}}
 {{- $_ := set $document "openapi_docs" (dict "external_servers" .) -}}

@@ -129,7 +129,7 @@ class OverlayTests(ChartCase):
         """Mappings are laid over key by key, and what is false, nought or empty counts."""
         made = self.made(gateway={"timeouts": {"lame_duck": 0}, "limits": {"headers": 50}})
         self.assertEqual(made["timeouts"], {"lame_duck": 0, "drain": 30})
-        self.assertEqual(made["limits"], {"connections": 4000, "headers": 50})
+        self.assertEqual(made["limits"], {"connections": 3000, "headers": 50})
         self.assertEqual(self.made(gateway={"authenticators": []})["authenticators"], [])
 
     def test_taken_away(self) -> None:

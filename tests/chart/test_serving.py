@@ -42,7 +42,6 @@ class ServingTests(CoroutineCase):
         command += ["--config", str(self.place / "gateway.yaml")]
         self.gateway = programs.start(reactor, command, self.environment, str(self.folder))
         self.addCleanup(self.gateway.end)
-        # The last one that it opens; from then on it also knows what SIGTERM means.
         return connectable(self.ports["operations"])
 
     def text(self) -> str:
@@ -68,6 +67,11 @@ class ServingTests(CoroutineCase):
         end.send(f"GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n".encode())
         return await end.closed()
 
+    async def probed(self, path: str, status: int) -> None:
+        """Wait until the kubelet gets this status."""
+        while not (await self.probe(path)).startswith(f"HTTP/1.1 {status} ".encode()):
+            await deferLater(reactor, 0.05)
+
     async def test_serves(self) -> None:
         """A tool gets its backend's answer over mutual TLS both ways, another tool's path is
         refused, and HAProxy's probe needs no certificate."""
@@ -82,10 +86,10 @@ class ServingTests(CoroutineCase):
         self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
 
     async def test_probes(self) -> None:
-        """The kubelet's probes find a Pod that lives and is ready."""
-        for path in ("/healthz", "/readyz"):
-            answer = await self.probe(path)
-            self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+        """The kubelet's probes find a Pod that lives, and then is ready."""
+        answer = await self.probe("/healthz")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+        await self.probed("/readyz", 200)
 
     async def test_metrics(self) -> None:
         """Prometheus finds figures where the ServiceMonitor sends it."""
@@ -97,10 +101,9 @@ class ServingTests(CoroutineCase):
     async def test_farewell(self) -> None:
         """On SIGTERM it is not ready any more, lives on for the kubelet, tells load balancers,
         and serves all the same."""
-        await self.probe("/readyz")
+        await self.probed("/readyz", 200)
         self.gateway.signal("TERM")
-        while b" 503 " not in (await self.probe("/readyz")).partition(b"\r\n")[0]:
-            await deferLater(reactor, 0.02)
+        await self.probed("/readyz", 503)
         self.assertIn(b" 200 ", (await self.probe("/healthz")).partition(b"\r\n")[0])
         answer = await self.ask(None, "/healthz", b"\r\n\r\n")
         self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
@@ -135,9 +138,9 @@ class ServingTests(CoroutineCase):
             reactor, ["/bin/sh", *words[1:]], {**self.environment, "PATH": path}
         )
         self.addCleanup(reloader.end)
-        self.assertIn("in force", await reloader.line())
+        await eventually(lambda: reloader.said().count("is in force") == 1, within=15)
         self.configure(self.text().replace("path: /jobs", "path: /work"))
-        self.assertIn("in force", await reloader.line())
+        await eventually(lambda: reloader.said().count("is in force") == 2, within=15)
         answer = await self.ask("tool-tf-test", "/work/v1/tool/tf-test/jobs", b"\r\n\r\nok")
         self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
         self.configure(self.text().replace("path: /jobs", "paht: /jobs"))
