@@ -51,7 +51,7 @@ class OperatorsPort:
         frame = attrs.evolve(process.frame, places=[("/status", "Status")])
         status = process.overview.operators_page(frame, refuse)
         site = operations_site(
-            lambda: process.leaving,
+            lambda: "draining" if process.leaving else None,
             process.reactor,
             status,
             frame.assets,

@@ -55,6 +55,14 @@ class StartTests(CrewCase):
         numbers = {process.number for process in self.processes}
         self.assertEqual(len(numbers), 2)
 
+    def test_hindrance(self) -> None:
+        """Requests are taken while any worker is ready, and not any more once it is to end."""
+        self.assertIsNone(self.supervisor.hindrance())
+        self.processes[0].die()
+        self.assertIsNone(self.supervisor.hindrance())
+        self.supervisor.stopService()
+        self.assertEqual(self.supervisor.hindrance(), "draining")
+
     def test_said(self) -> None:
         """Each worker is told of in a line."""
         self.clock.advance(5)
@@ -100,6 +108,7 @@ class BadStartTests(CrewCase):
         self.next = [complaining(("g.yaml", 1, "x", "is bad", "")) for _ in range(3)]
         self.supervisor.startService()
         self.assertNoResult(self.supervisor.ready)
+        self.assertEqual(self.supervisor.hindrance(), "starting")
         self.clock.advance(0)
         self.clock.advance(FIRST)
         self.assertEqual(len(self.living()), 2)

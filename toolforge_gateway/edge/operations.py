@@ -123,7 +123,7 @@ class _ClosedAtOnce(WrappingFactory):
 
 
 def operations_site(
-    draining: Callable[[], bool],
+    hindrance: Callable[[], str | None],
     clock: Any,
     status: Resource,
     assets: Resource,
@@ -132,6 +132,7 @@ def operations_site(
     """`/healthz` (the process lives), `/readyz` (it takes requests) and `/metrics`, for whoever
     asks, and `/status` for those on this machine.
 
+    :param hindrance: why it takes no requests, in a word; None: it does.
     :param status: the page, with everything.
     :param assets: the files of pages, which name them below `/docs/assets`.
     :param figures: what `/metrics` tells: a `Figures`, or a Deferred of one.
@@ -143,7 +144,7 @@ def operations_site(
     docs.putChild(b"assets", assets)
     root.putChild(b"docs", docs)
     root.putChild(b"healthz", State(lambda: None))
-    root.putChild(b"readyz", State(lambda: "draining" if draining() else None))
+    root.putChild(b"readyz", State(hindrance))
     site = _QuietSite(root, reactor=clock, timeout=30)
     site.displayTracebacks = False
     site.noisy = False

@@ -29,5 +29,5 @@ def make_supervisor(configuration: Configuration, reactor: Any) -> tuple[Supervi
         configuration, Spawner(reactor, board.descriptor), reactor, board, records
     )
     records.watch(supervisor)
-    supervisor.operators = OperatorsPort(records.figures, lambda: supervisor.leaving, reactor)
+    supervisor.operators = OperatorsPort(records.figures, supervisor.hindrance, reactor)
     return supervisor, records

@@ -98,13 +98,15 @@ class OperatorsPort:
     """Serves the operations port for all.
 
     :param figures: what all have measured together.
-    :param leaving: whether the service is about to end.
+    :param hindrance: why no requests are taken, in a word; None: they are.
     :param reactor: IReactorTime.
     """
 
-    def __init__(self, figures: Callable[[], Figures], leaving: Callable[[], bool], reactor: Any):
+    def __init__(
+        self, figures: Callable[[], Figures], hindrance: Callable[[], str | None], reactor: Any
+    ):
         self._figures = figures
-        self._leaving = leaving
+        self._hindrance = hindrance
         self._reactor = reactor
         self._outlook = Outlook(figures, reactor)
         self._frame = attrs.evolve(
@@ -122,7 +124,7 @@ class OperatorsPort:
         if place is not None:
             page = operators_page(self._outlook, self._frame, refuse)
             site = operations_site(
-                self._leaving, self._reactor, page, self._frame.assets, self._figures
+                self._hindrance, self._reactor, page, self._frame.assets, self._figures
             )
             self._ports = {place: sockets.listen(place, site)}
 

@@ -187,6 +187,17 @@ class Supervisor(Service):
             *(member.said() for member in leaving),
         )
 
+    def hindrance(self) -> str | None:
+        """Why nobody serves what comes, in a word; None: somebody does.
+
+        Where no worker has got ready callers would wait: whoever balances load should know.
+        """
+        if self.leaving:
+            return "draining"
+        if any(each.state is State.READY for each in self._members):
+            return None
+        return "starting"
+
     def reopen_logs(self) -> None:
         """Have all open their logs' files anew."""
         for member in self._members:
