@@ -269,6 +269,9 @@ class GatewayService(Service):
             door.adopt(shared, listener, side)
             kept[place] = door
         gone, self._doors = self._doors, kept
+        for door in (*gone.values(), *self._leaving):
+            if door.server is not None:
+                door.server.adopt_rules(shared)
         for door in gone.values():
             self._leaving.append(door)
             door.close().addCallback(lambda _, door=door: self._leaving.remove(door))

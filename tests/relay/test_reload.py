@@ -15,6 +15,7 @@ from tests.clients.stage import pki
 from tests.relay.ends import OK, Backend, answering, connect, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway import config
+from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.reload import Outcome, Reloader
 
 AS_SERVICE = "service-components-api"
@@ -188,6 +189,43 @@ class ReloadTests(Reloading):
         client.send(GET)
         self.assertIn(b"\r\nConnection: close\r\n", await client.closed())
         self.assertEqual(self.service.addresses(), (other,))
+
+    async def test_rules_of_a_gone_listener(self) -> None:
+        """Who is connected to a listener that goes is granted nothing that the new rules do
+        not grant, however much they have sent ahead."""
+        self.backend.script = silent
+        service = await self.client(AS_SERVICE)
+        service.send(GET + GET)
+        upstream = await self.backend.connection()
+        await upstream.until(lambda: upstream.requests == 1)
+        document = self.document()
+        document["listen"][0]["endpoint"] = "tcp:0:interface=127.0.0.2"
+        document["authenticators"][1]["superusers"] = {"service:jobs-api": ["^.*$"]}
+        await self.changed(document)
+        upstream.send(OK)
+        answer = await service.closed()
+        self.assertEqual(answer.count(b"HTTP/1.1 200"), 1)
+        self.assertEqual(upstream.requests, 1)
+
+    async def test_one_cannot_be_examined(self) -> None:
+        """One connection that breaks over new rules is let go, and all others are examined."""
+        clients = [await self.client(AS_SERVICE) for _ in range(3)]
+        broken = []
+        examine = ServerConnection.rules_changed
+
+        def breaks(connection: ServerConnection) -> None:
+            if not broken:
+                broken.append(connection)
+                raise ZeroDivisionError
+            examine(connection)
+
+        self.patch(ServerConnection, "rules_changed", breaks)
+        document = self.document()
+        document["authenticators"][1]["superusers"] = {"service:jobs-api": ["^.*$"]}
+        await self.changed(document)
+        for client in clients:
+            await client.closed()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     async def test_listener_that_cannot_be(self) -> None:
         """A new listener whose address is taken is a complaint with its line; nothing else of

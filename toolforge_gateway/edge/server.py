@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
 
 from toolforge_gateway import forwarded, tracecontext
 from toolforge_gateway.config.values import Limits, Listener, Timeouts, TrustedProxy
@@ -39,6 +40,8 @@ from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
 from toolforge_gateway.tls.shown import ShownCertificates
 from toolforge_gateway.tls.verifier import ClientVerifier
+
+log = Logger()
 
 Start = Callable[[Exchange, IAnswer], IForward]
 
@@ -148,8 +151,21 @@ class Server(ServerFactory):
         to whom the new rules do not grant what they had end after their current request.
         """
         self._take(shared, listener, verifier, names_host)
+        self._each(lambda connection: connection.rules_changed())
+
+    def adopt_rules(self, shared: Shared) -> None:
+        """The same for a listener that is gone from the configuration, until its last connection
+        is gone too: what comes on one meanwhile is not decided by rules that hold no more."""
+        self.adopt(shared, self._listener, self._verifier, self._names_host)
+
+    def _each(self, tell: Callable[[ServerConnection], object]) -> None:
+        """Tell all connections; one that cannot take it is let go, and the others are told."""
         for connection in tuple(self.connections):
-            connection.rules_changed()
+            try:
+                tell(connection)
+            except Exception:
+                log.failure("a connection could not be examined again")
+                connection.give_up()
 
     def wants_certificate_of(self, caller: Caller) -> bool:
         """Whether a caller without one could not have connected by today's rules."""
@@ -222,8 +238,7 @@ class Server(ServerFactory):
         """Judge the certificates of all open connections anew; what is refused
         now is refused with its next request."""
         self._auth.forget()
-        for connection in tuple(self.connections):
-            connection.examine_again()
+        self._each(lambda connection: connection.examine_again())
 
     def streams(self) -> int:
         """How many requests have been under way for longer than `STREAM`; looks at every
