@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.config.samples import completed
 from toolforge_gateway import config
 from toolforge_gateway.config.values import Configuration
+from toolforge_gateway.errors import Complaint, ConfigurationError
 from toolforge_gateway.listen.opening import Opened
 from toolforge_gateway.transport.turns import Board
 from toolforge_gateway.workers.supervisor import Supervisor
@@ -151,6 +152,7 @@ class CrewCase(SynchronousTestCase):
 
     workers: int | str = 2
     cpus = 3
+    bad = False
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -170,9 +172,15 @@ class CrewCase(SynchronousTestCase):
             self.records,
             self.sockets,
             lambda: self.cpus,
+            self.check,
         )
         self.start()
         self.addCleanup(self.flushLoggedErrors)
+
+    def check(self, configuration: Configuration) -> None:
+        """See `Supervisor`."""
+        if self.bad:
+            raise ConfigurationError([Complaint(str(FILE), 1, "", "is no good", "")])
 
     def start(self) -> None:
         self.supervisor.startService()

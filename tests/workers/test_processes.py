@@ -306,6 +306,17 @@ class ServingTests(Program):
             self.assertRaises(ProcessLookupError, os.kill, pid, 0)
         self.assertNotIn("Traceback", end.said)
 
+    async def test_whole_group(self):
+        """A signal that ends a whole group, as that of a terminal, is the supervisor's alone to
+        follow: a worker goes on until it is told."""
+        before = await self.ready()
+        for pid in before.values():
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGINT)
+        for _ in range(4):
+            await self.ask(await self.client())
+        self.assertEqual(await self.ready(), before)
+
     async def test_orphans(self):
         """When the supervisor is killed the workers serve what runs, and end."""
         self.backend.script = silent

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import toolforge_gateway
@@ -113,3 +117,30 @@ class FullTests(SynchronousTestCase):
         clock.advance(0)
         self.assertEqual(len(told.how), 1)
         self.assertIn("could not be spawned", told.how[0])
+
+    def test_no_room_for_the_channel(self) -> None:
+        """A process that cannot be led is ended, and it is told only once that it never was."""
+        signals: list[int] = []
+
+        class Transport:
+            pid = 7
+
+            def signalProcess(self, number: int) -> None:
+                signals.append(number)
+
+        class NearlyFull(Clock):
+            spawned: ProcessProtocol
+
+            def spawnProcess(self, process: ProcessProtocol, *rest: object, **more: object) -> None:
+                process.transport, self.spawned = Transport(), process
+
+            def adoptStreamConnection(self, *arguments: object) -> None:
+                raise OSError(24, "Too many open files")
+
+        clock, told = NearlyFull(), Told()
+        Spawner(clock, 0)(told, 1)
+        self.assertEqual(signals, [signal.SIGKILL])
+        clock.spawned.processEnded(Failure(ProcessTerminated(signal=signal.SIGKILL)))
+        clock.pump([1] * 3)
+        self.assertEqual(len(told.how), 1)
+        self.assertIn("Too many open files", told.how[0])

@@ -151,6 +151,15 @@ class DeathTests(CrewCase):
         self.assertLess(delays[0], FIRST)
         self.assertEqual(delays[-1], LONGEST)
 
+    def test_for_days(self) -> None:
+        """However long they have been dying, another one is tried."""
+        self.next = [complaining(("g.yaml", 1, "x", "is bad", "")) for _ in range(1100)]
+        self.processes[0].die()
+        self.clock.pump([LONGEST] * 1100)
+        self.assertEqual(self.next, [])
+        self.clock.advance(LONGEST)
+        self.assertEqual(len(self.living()), 1)
+
     def test_reset(self) -> None:
         """Who has lived a while is replaced at once, whatever was before."""
         for _ in range(3):
@@ -324,6 +333,17 @@ class ReloadTests(Changing):
         self.assertEqual(len(self.living()), 2)
         self.assertEqual(self.forces(), {new})
 
+    def test_checked_without_workers(self) -> None:
+        """Where no worker lives who could complain, the supervisor itself looks first."""
+        self.next = [complaining(("g.yaml", 1, "x", "is bad", "")) for _ in range(40)]
+        for process in tuple(self.living()):
+            process.die()
+        self.clock.pump([1] * 20)
+        self.bad = True
+        [complaint] = self.complaints(self.supervisor.prepare(configuration(2, port=9443)))
+        self.assertIn("is no good", complaint)
+        self.assertEqual([place.endpoint for place in self.sockets.opened], ["tcp:8443"])
+
     def test_abandon(self) -> None:
         """What all have prepared and nobody wants is abandoned, with its sockets."""
         change = self.successResultOf(self.supervisor.prepare(configuration(2, port=9443)))
@@ -418,6 +438,7 @@ class RestartTests(Changing):
         [complaint] = self.complaints(self.supervisor.restarting(configuration(2)))
         self.assertEqual(complaint, "g.yaml:1: x: is bad")
         self.assertEqual(self.living(), self.processes[:2])
+        self.assertEqual(self.supervisor.generation, 1)
         for process in self.processes[:2]:
             self.assertEqual(process.asked, ["Take", "Prepare", "Commit"])
         self.clock.pump([1] * 60)

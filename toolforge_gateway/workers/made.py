@@ -26,7 +26,12 @@ def make_supervisor(configuration: Configuration, reactor: Any) -> tuple[Supervi
     board = Board()
     records = Records(reactor)
     supervisor = Supervisor(
-        configuration, Spawner(reactor, board.descriptor), reactor, board, records
+        configuration,
+        Spawner(reactor, board.descriptor),
+        reactor,
+        board,
+        records,
+        check=lambda configuration: parts.load(configuration, reactor),
     )
     records.watch(supervisor)
     supervisor.operators = OperatorsPort(records.figures, supervisor.hindrance, reactor)

@@ -61,7 +61,9 @@ class Seat:
             return
         lived = self._clock.seconds() - self._taken
         self._failures = 0 if lived >= LIVED else self._failures + 1
-        delay = min(LONGEST, FIRST * 2 ** (self._failures - 2)) if self._failures > 1 else 0.0
+        # Bounded: after some hours of dying the power would be no float any more.
+        doublings = min(self._failures - 2, 16)
+        delay = min(LONGEST, FIRST * 2**doublings) if self._failures > 1 else 0.0
         log.error(
             "{name} has ended after {lived:.0f} seconds ({how}); another one comes "
             "in {delay:g} seconds",

@@ -113,8 +113,12 @@ class Spawner:
                     BOARD: self._board,
                 },
             )
-            # It makes a descriptor of its own.
-            self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, process.channels)
+            try:
+                # It makes a descriptor of its own.
+                self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, process.channels)
+            except OSError:
+                process.disown()
+                raise
         return process
 
 
@@ -129,6 +133,22 @@ class _Unborn:
 
     def signal(self, name: str) -> None:
         """See `Process`."""
+
+
+class _Nobody:
+    """Is told of a process that cannot be led."""
+
+    name = "a worker without a channel"
+
+    def told(self, figures: bytes) -> None:
+        """See `IsTold`."""
+
+    def whole(self) -> bytes:
+        """See `IsTold`."""
+        return b""
+
+    def ended(self, how: str) -> None:
+        """See `IsTold`."""
 
 
 class _Process(ProcessProtocol):
@@ -162,6 +182,11 @@ class _Process(ProcessProtocol):
                 transport.signalProcess(int(signal.Signals[f"SIG{name}"]))
         except ProcessExitedAlready:
             pass
+
+    def disown(self) -> None:
+        """There is no room for its channel: end it; that it never was has been told."""
+        self._told, self._open = _Nobody(), False
+        self.signal("KILL")
 
     def errReceived(self, data: bytes) -> None:
         """A part of its log."""

@@ -51,6 +51,8 @@ class Supervisor(Service):
     :param board: numbers workers.
     :param records: keeps what the workers measure.
     :param cpus: how many workers `auto` is.
+    :param check: raises ConfigurationError for what a worker would not take; asked where there is
+        no worker who could say so.
 
     :ivar operators: serves the operations port; None: nobody does.
     :ivar deaths: how many workers have ended without being asked to.
@@ -69,6 +71,7 @@ class Supervisor(Service):
         records: IsToldOfAll,
         sockets: Sockets | None = None,
         cpus: Callable[[], int] = usable_cpus,
+        check: Callable[[Configuration], object] = lambda configuration: None,
     ):
         self._configuration = configuration
         self._spawn = spawn
@@ -78,6 +81,7 @@ class Supervisor(Service):
         self._records = records
         self._held = Held(sockets or Sockets(reactor), reactor)
         self._cpus = cpus
+        self._check = check
         self._count = self._wanted(configuration)
         self._seats: list[Seat] = []
         self._members: set[Member] = set()
@@ -247,6 +251,9 @@ class Supervisor(Service):
             for seat in self._seats[:count]
             if seat.member is not None and seat.member.is_ready
         ]
+        if not staying:
+            # All are dead, perhaps over this very configuration: it is not taken unseen.
+            self._check(configuration)
 
         async def commit() -> None:
             self._put_in_force(configuration, count)
@@ -267,11 +274,11 @@ class Supervisor(Service):
     async def _prepare_generation(self, configuration: Configuration) -> Any:
         """Have new ones prepare, who then take over from all others."""
         count = self._wanted(configuration)
-        self._generation += 1
+        generation = self._generation + 1
         coming: list[Member] = []
         try:
             for index in range(count):
-                coming.append(self._new(index))
+                coming.append(self._new(index, generation))
             await self._prepare_in(coming, configuration, count)
         except BaseException:
             for member in coming:
@@ -279,6 +286,7 @@ class Supervisor(Service):
             raise
 
         async def commit() -> None:
+            self._generation = generation
             self._put_in_force(configuration, count)
             # They serve beside those whom they relieve for a moment, so that somebody always does.
             await DeferredList([ensureDeferred(member.commit()) for member in coming])
@@ -354,7 +362,7 @@ class Supervisor(Service):
         """
         if self.leaving:
             return
-        member = self._new(seat.index)
+        member = self._new(seat.index, self._generation)
         former = seat.take(member)
         if former is not None:
             former.kill()
@@ -386,12 +394,12 @@ class Supervisor(Service):
         if all_ready and not self.ready.called and not self.leaving:
             self.ready.callback(None)
 
-    def _new(self, index: int) -> Member:
+    def _new(self, index: int, generation: int) -> Member:
         number = self._board.take()
         member = Member(
             next(self._serial),
             index,
-            self._generation,
+            generation,
             number,
             self._spawn,
             self._reactor,

@@ -299,10 +299,10 @@ def main(number: int) -> None:
         os.set_inheritable(each, False)
     worker = Worker(reactor, Turns(wire.BOARD, number), lambda: _end(reactor, channel))
     channel = SupervisorChannel(worker)
-    # Whoever ends or hangs up a whole group of processes, a terminal for one, means the supervisor.
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: reactor.callFromThread(worker.drain, True))
-    for name in (signal.SIGHUP, signal.SIGUSR1):
+    # Whoever ends or hangs up a whole group of processes, a terminal for one, means the supervisor:
+    # it says when to drain, and how.  A worker that did so by itself would be missed by nobody
+    # until its last stream has ended.
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(name, signal.SIG_IGN)
     factory = Factory.forProtocol(lambda: channel)
     factory.noisy = False
