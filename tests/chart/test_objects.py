@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.trial.unittest import SkipTest
 
 from tests.chart.rendering import (
@@ -311,7 +313,17 @@ class ReachTests(ChartCase):
             if each["kind"] == "Service" and wanted.items() <= each["metadata"]["labels"].items()
         ]
         self.assertEqual(meant, ["front-operations"])
-        self.assertEqual(monitor["endpoints"][0]["path"], "/metrics")
+        (endpoint,) = monitor["endpoints"]
+        self.assertEqual(endpoint["path"], "/metrics")
+
+    def test_job(self) -> None:
+        """Prometheus knows the gateway by the job that the alerts ask for."""
+        (endpoint,) = one(objects(EVERYTHING), "ServiceMonitor")["spec"]["endpoints"]
+        (rule,) = endpoint["relabelings"]
+        self.assertEqual(rule["targetLabel"], "job")
+        alerts = (ROOT / "contrib" / "prometheus" / "alerts.yaml").read_text()
+        jobs = set(re.findall(r'job="([^"]*)"', alerts))
+        self.assertEqual(jobs, {rule["replacement"]})
 
 
 class CertificateTests(ChartCase):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import yaml
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
@@ -90,7 +91,7 @@ class PrometheusTests(Stage):
             client = await TCP4ClientEndpoint(reactor, "127.0.0.1", self.number).connect(
                 Factory.forProtocol(End)
             )
-        except OSError:
+        except ConnectError:  # it has not begun to listen yet
             return None
         client.send(f"GET /api/v1/{path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
         head, _, body = (await client.closed()).partition(b"\r\n\r\n")
