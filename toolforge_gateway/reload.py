@@ -131,8 +131,8 @@ class Reloader:
     async def _attempt(self, prepare: Prepare, done: str) -> Outcome:
         if self._closed:
             return self._ended((ENDING,), done)
-        for each in self._begun:
-            each()
+        for begun in self._begun:
+            _tell(begun)
         complaints: tuple[str, ...] = ()
         try:
             configuration = self._load(self._file)
@@ -174,6 +174,14 @@ class Reloader:
             log.error(
                 "not {done}: configuration {version} stays in force", done=done, version=version
             )
-        for each in self._told:
-            each(outcome)
+        for ended in self._told:
+            _tell(ended, outcome)
         return outcome
+
+
+def _tell(whom: Callable[..., object], *what: object) -> None:
+    """One who cannot take it keeps nobody else from hearing it, systemd for one."""
+    try:
+        whom(*what)
+    except Exception:
+        log.failure("somebody could not take the news of a reload")

@@ -252,6 +252,7 @@ class GatewayService(Service):
         shared = prepared.shared(self._observer)
         accepting = {each.place: each for each in opened}
         kept: dict[Place, Door] = {}
+        broken: list[Exception] = []
         wanted = places(listener.endpoint for listener in configuration.listen)
         for place, (listener, side) in zip(wanted, prepared.listeners, strict=True):
             door = self._doors.pop(place, None)
@@ -266,8 +267,14 @@ class GatewayService(Service):
                     new.front,
                     new.port,
                 )
-            door.adopt(shared, listener, side)
             kept[place] = door
+            try:
+                door.adopt(shared, listener, side)
+            except Exception as error:
+                # No descriptor is left for its port, say.  All others go by the new rules all the
+                # same, and it by those of the next reload.
+                log.failure("{place} could not be opened", place=place.endpoint)
+                broken.append(error)
         gone, self._doors = self._doors, kept
         for door in (*gone.values(), *self._leaving):
             if door.server is not None:
@@ -292,6 +299,8 @@ class GatewayService(Service):
             pool.start()
         for warning in configuration.warnings:
             log.warn("{complaint}", complaint=warning)
+        if broken:
+            raise broken[0]
 
     def _watch_files(self) -> None:
         """Have files taken up that are replaced, and those told whom it concerns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,9 +17,19 @@ from tests.relay.ends import OK, Backend, answering, connect, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway import config
 from toolforge_gateway.edge.connection import ServerConnection
+from toolforge_gateway.listen.sockets import Sockets
 from toolforge_gateway.reload import Outcome, Reloader
 
 AS_SERVICE = "service-components-api"
+
+
+def raiser(error: Exception) -> Callable[..., None]:
+    """A method that fails."""
+
+    def fails(*_: object) -> None:
+        raise error
+
+    return fails
 
 
 class Reloading(Stage):
@@ -227,6 +238,22 @@ class ReloadTests(Reloading):
             await client.closed()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    async def test_no_descriptor_for_a_port(self) -> None:
+        """A new listener for whose port no descriptor is left is said; all others go by the new
+        rules, and the next reload opens it."""
+        document = self.document()
+        path = f"unix:{self.short}/s"
+        document["listen"].insert(0, {**document["listen"][0], "endpoint": path})
+        document["backends"][0]["path"] = "/builds"
+        accepting = self.patch(Sockets, "listen", raiser(OSError(24, "Too many open files")))
+        outcome = await self.reload(document)
+        accepting.restore()
+        self.assertIn("only a part", outcome.complaints[0])
+        await self.ask(GET.replace(b"/jobs", b"/builds"))
+        await self.changed(document)
+        self.assertEqual(self.service.addresses()[0].name, bytes(self.short / "s"))
+        self.assertTrue(self.flushLoggedErrors(OSError))
+
     async def test_listener_that_cannot_be(self) -> None:
         """A new listener whose address is taken is a complaint with its line; nothing else of
         that configuration counts, and what was opened for it is closed."""
@@ -351,6 +378,15 @@ class ReloaderTests(Reloading):
             self.assertEqual((outcome.good, outcome.version, outcome.at), (False, "v", 0.0))
             self.assertIn(kind.__name__, outcome.complaints[0])
             self.assertEqual(len(self.flushLoggedErrors(kind)), 1)
+
+    async def test_one_cannot_be_told(self) -> None:
+        """Who breaks over the news of a reload keeps nobody else from hearing it."""
+        heard = []
+        self.reloader.tell(raiser(ZeroDivisionError()), raiser(ZeroDivisionError()))
+        self.reloader.tell(lambda: heard.append("begun"), heard.append)
+        outcome = await self.reload(self.document())
+        self.assertEqual(heard, ["begun", outcome])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     async def test_at_the_end(self) -> None:
         """Once the end has begun nothing is put in force: neither what was prepared before, nor
