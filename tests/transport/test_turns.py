@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from typing import Any
@@ -86,6 +87,13 @@ class BoardTests(SynchronousTestCase):
         self.assertRaises(RuntimeError, self.board.take)
         for number in (0, NUMBERS + 1, -1):
             self.assertRaises(ValueError, Turns, self.board.descriptor, number)
+
+    def test_page_of_another_version(self) -> None:
+        """A worker of an upgraded package finds its place on the page of an older supervisor."""
+        os.ftruncate(self.board.descriptor, 4096)
+        worker = self.turns()
+        worker.begin(3)
+        self.assertEqual(self.board.open(1), 3)
 
     def test_step_back(self) -> None:
         """The more one is ahead the longer it steps back, and no longer than that; then it takes
