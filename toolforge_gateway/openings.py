@@ -17,6 +17,10 @@ from toolforge_gateway.listen.opening import BACKLOG
 from toolforge_gateway.listen.sockets import Place, Sockets, Unholdable
 
 _REMEDY = "stop what holds the address, or change the endpoint in the configuration"
+_REMEDY_SYSTEMD = (
+    "stop the service, start its socket unit, and start the service again (systemd starts no "
+    "socket whose service runs), or change the endpoint in the configuration"
+)
 
 Fault = tuple[str, str]
 """What is wrong, and what to do."""
@@ -69,8 +73,12 @@ class Openings:
                 opened.append(self._open_one(place))
             except OSError as error:
                 why = error.strerror or str(error)
+                passed = place.endpoint.startswith("systemd:")
                 complaints.append(
-                    listener.origin.complaint(f"cannot listen on {place.endpoint}: {why}", _REMEDY)
+                    listener.origin.complaint(
+                        f"cannot listen on {place.endpoint}: {why}",
+                        _REMEDY_SYSTEMD if passed else _REMEDY,
+                    )
                 )
         if complaints:
             self.close(opened)

@@ -512,15 +512,17 @@ def _() -> str:
     return f"{took:.1f} s"
 
 
-@step("behind the socket unit it serves port 443 without a capability")
+@step("a gateway that runs moves behind the socket unit, and serves port 443 without a capability")
 def _() -> None:
+    sh(f"systemctl start {UNIT}")
     edit(
         lambda text: text.replace(
             "endpoint: tcp:8443 ", "endpoint: systemd:domain=INET6:index=0 ", 1
         )
     )
+    documented("systemctl stop toolforge-gateway")
     documented("systemctl enable --now toolforge-gateway.socket")
-    documented("systemctl restart toolforge-gateway")
+    documented("systemctl start toolforge-gateway")
     answer = curl(f"{as_tool()} https://localhost{JOBS}")
     hold(answer.startswith("200\n"), answer)
     hold(curl("--ipv6 https://localhost/healthz", ok=None).startswith("200\n"), "not over IPv6")

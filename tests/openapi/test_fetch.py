@@ -8,6 +8,7 @@ import zlib
 
 import attrs
 from twisted.internet import reactor
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.clients.stage import free_port, pki
 from tests.coroutines import CoroutineCase
@@ -81,6 +82,14 @@ class RequestTests(Stage):
         self.assertEqual(names["Host"], f"127.0.0.1:{self.backend.number}")
         self.assertEqual(names["Connection"], "close")
         await connection.closed()
+
+    async def test_quiet(self) -> None:
+        """A fetch that is good says nothing in the log: there is one a minute for each backend."""
+        said: list[LogEvent] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        await self.fetched()
+        self.assertEqual([formatEvent(each) for each in said], [])
 
     async def test_nothing_is_left_behind(self) -> None:
         """A cookie that one answer sets is not sent with the next request."""

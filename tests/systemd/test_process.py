@@ -117,6 +117,15 @@ class ProcessTests(CoroutineCase):
         self.assertEqual(done.code, 1, done.said)
         self.assertEqual(self.ear.heard(), [])
 
+    async def test_no_socket_passed(self):
+        """Where systemd was to pass a socket and has not, it says in which order units start."""
+        self.document["listen"][0]["endpoint"] = "systemd:domain=INET6:index=0"
+        self.write()
+        done = await self.start().ended
+        self.assertEqual(done.code, 1, done.said)
+        self.assertIn("systemd has passed no such socket; stop the service, start its", done.said)
+        self.assertEqual(self.ear.heard(), [])
+
 
 def stopped(running: programs.Running) -> bool:
     """Whether a signal has stopped it (proc(5), state T)."""

@@ -331,6 +331,9 @@ class _Line:
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
         wrapping = WrappingFactory(factory)
         wrapping.noisy = False
+        # Or the log has two lines of each fetch, and among them nobody finds what matters.
+        quiet: Any = factory
+        quiet.noisy = False
         wrapping.protocol = _Counted
         connecting: Deferred[Any] = self._endpoint.connect(wrapping)
         return connecting.addCallback(self._connected)
