@@ -285,6 +285,21 @@ class ReloadTests(Reloading):
         client.send(GET)
         await client.until(b"\r\n\r\nok")
 
+    async def test_proxy_no_longer_trusted(self) -> None:
+        """A connection whose address was told by a proxy that is not trusted any more ends after
+        its next answer."""
+        document = self.document()
+        document["listen"][0]["proxy_protocol"] = {"trusted": ["127.0.0.1/32"]}
+        await self.changed(document)
+        client = await self.client(header=b"PROXY TCP4 192.0.2.7 192.0.2.1 1 443\r\n")
+        client.send(GET)
+        await client.until(b"\r\n\r\nok")
+        client.take()
+        document["listen"][0]["proxy_protocol"] = {"trusted": ["192.0.2.0/24"]}
+        await self.changed(document)
+        client.send(GET)
+        self.assertIn(b"\r\nConnection: close\r\n", await client.closed())
+
     async def test_limits_and_log(self) -> None:
         """Limits count from then on, and the access log goes where it is to go."""
         document = self.document()

@@ -249,14 +249,19 @@ class ServerConnection(Protocol):
             former = Caller(address=self.caller.address)
             self.caller = self._server.identify(self.transport, former)
 
-    def rules_changed(self) -> None:
-        """The configuration is another one since the handshake."""
+    def rules_changed(self, address_believed: bool = True) -> None:
+        """The configuration is another one since the handshake.
+
+        :param address_believed: whether whoever told the caller's address would be believed today.
+        """
         if self._phase not in (_READING, _SERVING):
             return
         before = self.caller
         self.examine_again()
-        if self.caller.is_granted_what(before) and not self._server.wants_certificate_of(
-            self.caller
+        if (
+            address_believed
+            and self.caller.is_granted_what(before)
+            and not self._server.wants_certificate_of(self.caller)
         ):
             return
         self._is_last = True

@@ -150,8 +150,10 @@ class Server(ServerFactory):
         What is under way ends as it began.  Who is connected is examined anew, and connections
         to whom the new rules do not grant what they had end after their current request.
         """
+        # An address came from a PROXY header, or from the socket because there was none.
+        believed = listener.proxy_protocol == self._listener.proxy_protocol
         self._take(shared, listener, verifier, names_host)
-        self._each(lambda connection: connection.rules_changed())
+        self._each(lambda connection: connection.rules_changed(believed))
 
     def adopt_rules(self, shared: Shared) -> None:
         """The same for a listener that is gone from the configuration, until its last connection
