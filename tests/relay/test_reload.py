@@ -224,11 +224,11 @@ class ReloadTests(Reloading):
         broken = []
         examine = ServerConnection.rules_changed
 
-        def breaks(connection: ServerConnection) -> None:
+        def breaks(connection: ServerConnection, believed: bool) -> None:
             if not broken:
                 broken.append(connection)
                 raise ZeroDivisionError
-            examine(connection)
+            examine(connection, believed)
 
         self.patch(ServerConnection, "rules_changed", breaks)
         document = self.document()
