@@ -86,6 +86,19 @@ class DrainTests(Ending):
         self.assertTrue(answer.endswith(b"\r\n\r\nok"))
         await stopping
 
+    async def test_last_line(self) -> None:
+        """The client whose leaving ends it all is in the access log as well."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        stopping = self.service.stopService()
+        client.transport.abortConnection()
+        await stopping
+        (line,) = self.log()
+        self.assertEqual(line["reason"], "client-left")
+
 
 class LameDuck(Ending):
     timeouts = {"drain": 4, "lame_duck": 1.5}

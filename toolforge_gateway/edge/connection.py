@@ -121,16 +121,19 @@ class ServerConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._phase = _CLOSING
         self.deadline = None
-        self._server.forget(self)
-        # In this order: nobody is left to be told that the question was ended.
-        self._stop_deciding()
-        if self.caller.standing is not None:
-            self.caller.standing.lost()
-        if self._forward is not None:
-            self._forward.abort()
-        if self._exchange is not None:
-            self._exchange.reason = "client-left"
-            self._account()
+        try:
+            # In this order: nobody is left to be told that the question was ended.
+            self._stop_deciding()
+            if self.caller.standing is not None:
+                self.caller.standing.lost()
+            if self._forward is not None:
+                self._forward.abort()
+            if self._exchange is not None:
+                self._exchange.reason = "client-left"
+                self._account()
+        finally:
+            # Last: who waits for the last connection to be gone closes the log then.
+            self._server.forget(self)
 
     def deadline_passed(self) -> None:
         """Called by `Deadlines`."""
