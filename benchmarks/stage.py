@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 
 from benchmarks.processes import Program
 from toolforge_gateway.testing.pki import Authority, write_demo
+from toolforge_gateway.testing.ports import free_port
 
 BACKEND_NAME = "jobs-api.jobs-api.svc.tools.local"
 """What the backends' certificate is for."""
@@ -139,18 +139,3 @@ def program(name: str) -> str:
     if found is None:
         raise LookupError(f"{name} is not installed")
     return found
-
-
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now, another one each time: the
-    kernel may offer one again that was given to somebody who does not listen yet."""
-    while True:
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            port: int = listening.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port

@@ -19,9 +19,10 @@ from soak.backends.good import GoodBackend
 from soak.backends.server import Server
 from soak.clients import broken, good, hostile, slow
 from soak.clients.field import Field
-from soak.gateway import Gateway, configuration, free_port
+from soak.gateway import Gateway, configuration
 from soak.judge import WARM_UP, Ending, Judge, Memory, complaints
 from toolforge_gateway.testing.pki import write_demo
+from toolforge_gateway.testing.ports import free_port
 
 NEEDED = (
     *("small", "one call", "upload", "download", "log stream", "pipeline"),

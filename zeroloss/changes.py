@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from benchmarks.processes import tree
-from soak.gateway import ROOT, free_port
+from soak.gateway import ROOT
+from toolforge_gateway.testing.ports import free_port
 from zeroloss.judge import Attempt, End
 from zeroloss.line import Line, Request, Target, Unreached
 from zeroloss.load import Load, caller

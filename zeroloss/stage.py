@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 from cryptography.hazmat.primitives import serialization
 
-from soak.gateway import Gateway, configuration, free_port
+from soak.gateway import Gateway, configuration
 from toolforge_gateway.testing.pki import SERVER, Authority, Issued, write_demo
+from toolforge_gateway.testing.ports import free_port
 from zeroloss.backend import Backend, Witness
 from zeroloss.line import Target
 from zeroloss.load import caller

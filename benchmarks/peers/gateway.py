@@ -13,7 +13,8 @@ from urllib.request import urlopen
 
 from benchmarks.peers.peer import Peer, from_environment
 from benchmarks.processes import PATIENCE, CannotRun
-from benchmarks.stage import BACKEND_NAME, Stage, free_port
+from benchmarks.stage import BACKEND_NAME, Stage
+from toolforge_gateway.testing.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEBIANS = "/usr/bin/python"

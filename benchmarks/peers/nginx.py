@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.peers.peer import Peer, from_environment
-from benchmarks.stage import BACKEND_NAME, FRONT_NAME, Stage, free_port, nginx_command, program
+from benchmarks.stage import BACKEND_NAME, FRONT_NAME, Stage, nginx_command, program
+from toolforge_gateway.testing.ports import free_port
 
 _CONFIGURATION = """
 daemon off; worker_processes 1;

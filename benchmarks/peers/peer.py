@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from benchmarks.processes import Program, cpu_seconds, memory_bytes, waiting_seconds
-from benchmarks.stage import Stage, free_port
+from benchmarks.stage import Stage
+from toolforge_gateway.testing.ports import free_port
 
 
 class Peer:

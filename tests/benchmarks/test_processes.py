@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.processes import CannotRun, Program, cpu_seconds, memory_bytes, tree
-from benchmarks.stage import free_port
+from toolforge_gateway.testing.ports import free_port
 
 BUSY_CHILD = """
 import os, sys, time

@@ -13,11 +13,12 @@ from twisted.internet import reactor
 from tests.chart.pod import lay, on_loopback, room, swap
 from tests.chart.rendering import TOOLFORGE, missing, objects
 from tests.clients import programs
-from tests.clients.stage import free_port, pki
+from tests.clients.stage import pki
 from tests.clients.test_nginx import connectable
 from tests.coroutines import CoroutineCase
 from tests.relay.ends import Backend, connect
 from toolforge_gateway._version import __version__
+from toolforge_gateway.testing.ports import free_port
 
 
 def no_image() -> str | None:

@@ -13,10 +13,11 @@ from twisted.internet.task import deferLater
 from tests.chart.pod import lay, moved, on_loopback, room, swap
 from tests.chart.rendering import EVERYTHING, TOOLFORGE, missing, objects, one
 from tests.clients import programs
-from tests.clients.stage import ROOT, eventually, free_port, pki
+from tests.clients.stage import ROOT, eventually, pki
 from tests.clients.test_nginx import connectable
 from tests.coroutines import CoroutineCase
 from tests.relay.ends import Backend, End, connect
+from toolforge_gateway.testing.ports import free_port
 
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 _SCRIPT = "from toolforge_gateway.cli.main import run; run()"

@@ -10,7 +10,6 @@ import atexit
 import functools
 import json
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,6 +28,7 @@ from toolforge_gateway.demo.backends import SAMPLES, listen
 from toolforge_gateway.demo.sample import SampleAPI
 from toolforge_gateway.service import make_service
 from toolforge_gateway.testing.pki import write_demo
+from toolforge_gateway.testing.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -39,13 +39,6 @@ def pki() -> Path:
     folder = tempfile.mkdtemp(prefix="toolforge-gateway-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return write_demo(Path(folder) / "tls").directory
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @inlineCallbacks

@@ -15,13 +15,14 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from tests.clients import programs
-from tests.clients.stage import free_port, pki
+from tests.clients.stage import pki
 from tests.compare.judge import Arrived
 from tests.compare.servers import Recorder
 from tests.relay import stage
 from tests.relay.ends import Backend, connect
 from tests.relay.stage import Stage
 from tests.relay.test_forward_auth import encoded, escaped, xfcc
+from toolforge_gateway.testing.ports import free_port
 
 DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "forward-auth"
 FILES = (

@@ -14,8 +14,9 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from tests.clients import programs
-from tests.clients.stage import Stage, free_port, pki
+from tests.clients.stage import Stage, eventually, pki
 from tests.clients.test_nginx import connectable
+from toolforge_gateway.testing.ports import free_port
 
 _CONFIGURATION = """
 global
@@ -78,6 +79,7 @@ class _Behind(Stage):
         running = programs.start(reactor, [self.haproxy, "-db", "-f", str(file)])
         self.addCleanup(running.end, "TERM")
         yield connectable(self.port)
+        yield eventually(self.stats.is_socket)
 
     @inlineCallbacks
     def health(self):

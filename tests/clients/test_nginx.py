@@ -13,8 +13,9 @@ from twisted.internet.task import Clock, deferLater
 from twisted.web.server import Site
 
 from tests.clients import programs
-from tests.clients.stage import Stage, eventually, free_port, pki
+from tests.clients.stage import Stage, eventually, pki
 from toolforge_gateway.demo.backends import SAMPLES
+from toolforge_gateway.testing.ports import free_port
 
 _CONFIGURATION = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;

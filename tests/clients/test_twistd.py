@@ -10,8 +10,9 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import Clock
 
 from tests.clients import programs
-from tests.clients.stage import ROOT, Stage, eventually, free_port
+from tests.clients.stage import ROOT, Stage, eventually
 from tests.clients.test_nginx import connectable
+from toolforge_gateway.testing.ports import free_port
 
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 

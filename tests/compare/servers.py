@@ -14,12 +14,13 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from tests.clients import programs
-from tests.clients.stage import free_port, pki
+from tests.clients.stage import pki
 from tests.compare.judge import Arrived, parse
 from tests.relay.ends import Backend, BackendConnection
 from tests.relay.stage import Stage
 from toolforge_gateway import config
 from toolforge_gateway.service import make_service
+from toolforge_gateway.testing.ports import free_port
 
 HERE = Path(__file__).resolve().parent
 _PATIENCE = 15.0

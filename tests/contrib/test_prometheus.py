@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from tests.coroutines import CoroutineCase
 from tests.relay.ends import End
 from tests.relay.stage import GET, Stage
 from toolforge_gateway.reload import Reloader
+from toolforge_gateway.testing.ports import free_port
 
 OF_A_SUPERVISOR = ("workers_wanted", "worker_deaths", "generation")
 OF_DOCUMENTS = ("api_document_stale",)
@@ -56,9 +56,7 @@ class PrometheusTests(Stage):
         reloader = Reloader(self.folder / "gateway.yaml", self.service, "x", reactor)
         self.service.process.overview.follow(reloader)
         self.reloader = reloader
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.number = free.getsockname()[1]
+        self.number = free_port()
         operations = self.service.operations_address().port
         file = self.folder / "prometheus.yaml"
         scrape = {

@@ -13,8 +13,9 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.trial.unittest import TestCase
 
 from tests.clients import programs
-from tests.clients.stage import ROOT, free_port
+from tests.clients.stage import ROOT
 from toolforge_gateway.demo.steps import STEPS, Outcome, Step
+from toolforge_gateway.testing.ports import free_port
 
 
 class DemoTests(TestCase):

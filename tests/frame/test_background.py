@@ -17,8 +17,9 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from bootstrap.environment import ROOT
-from tests.clients.stage import eventually, free_port, pki
+from tests.clients.stage import eventually, pki
 from tests.frame.test_tap import TWISTD
+from toolforge_gateway.testing.ports import free_port
 
 
 class BackgroundTests(TestCase):

@@ -16,8 +16,9 @@ import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
 from bootstrap.environment import ROOT
-from tests.clients.stage import free_port, pki
+from tests.clients.stage import pki
 from tests.frame.test_tap import TWISTD
+from toolforge_gateway.testing.ports import free_port
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -10,13 +10,14 @@ import attrs
 from twisted.internet import reactor
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from tests.clients.stage import free_port, pki
+from tests.clients.stage import pki
 from tests.coroutines import CoroutineCase
 from tests.openapi.backends import answer, document, once, source
 from tests.relay.ends import Backend, BackendConnection, answering, silent
 from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
 from toolforge_gateway.openapi import fetch as room
 from toolforge_gateway.openapi.fetch import LARGEST, CannotFetch, Fetched, fetch
+from toolforge_gateway.testing.ports import free_port
 
 CHUNK = 16384
 """Bytes of a piece that an endless backend sends at a time."""

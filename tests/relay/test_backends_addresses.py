@@ -6,13 +6,14 @@ import yaml
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.clients.stage import eventually, free_port, pki
+from tests.clients.stage import eventually, pki
 from tests.relay.ends import OK, Backend, BackendConnection, answering, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway import config
 from toolforge_gateway.proxy import marks
 from toolforge_gateway.proxy.figures import AddressFigures
 from toolforge_gateway.proxy.pool import Pool
+from toolforge_gateway.testing.ports import free_port
 
 POST = (
     b"POST /jobs/v1/tool/tf-test/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"

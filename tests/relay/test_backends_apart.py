@@ -5,10 +5,11 @@ from __future__ import annotations
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.clients.stage import eventually, free_port, pki
+from tests.clients.stage import eventually, pki
 from tests.relay.ends import OK, Backend, BackendConnection, End, answering, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway.proxy.pool import Pool
+from toolforge_gateway.testing.ports import free_port
 
 OTHER = b"GET /builds/v1/tool/tf-test/builds HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CLOSING = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -18,7 +19,10 @@ from toolforge_gateway.errors import ConfigurationError
 class Targets(Stage):
     def setUp(self):
         super().setUp()
-        self.path = os.path.relpath(self.folder / "s")
+        # The name of a Unix socket is short (unix(7): 108 bytes), and a test's folder may be deep.
+        short = TemporaryDirectory()
+        self.addCleanup(short.cleanup)
+        self.path = f"{short.name}/s"
         self.daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.daemon.bind(self.path)
         self.daemon.setblocking(False)
@@ -37,6 +41,10 @@ class Targets(Stage):
         error = self.assertRaises(
             ConfigurationError, self.change, {"to": "journald", "socket": "nobody"}
         )
+        too_long = self.assertRaises(
+            ConfigurationError, self.change, {"to": "journald", "socket": "/" + 200 * "x"}
+        )
+        self.assertIn("too long", str(too_long))
         self.assertRegex(str(error), r"gateway\.yaml:\d+: access_log\.socket: nobody takes lines")
         error = self.assertRaises(ConfigurationError, self.change, {"file": "no/such/folder"})
         self.assertRegex(str(error), r"gateway\.yaml:\d+: access_log\.file: .* cannot be opened")
@@ -53,7 +61,7 @@ class Targets(Stage):
 
         await ask()
         for to in ("syslog", "journald"):
-            self.change({"to": to, "socket": "s", "format": "human"}).commit()
+            self.change({"to": to, "socket": self.path, "format": "human"}).commit()
             await ask()
             await ask()
         self.change({"file": "access.log"}).commit()
@@ -73,7 +81,7 @@ class Targets(Stage):
         """A change that is given up leaves no descriptor open."""
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(3):
-            self.change({"to": "syslog", "socket": "s"}).abandon()
+            self.change({"to": "syslog", "socket": self.path}).abandon()
             self.change({"file": "other.log"}).abandon()
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 

@@ -12,10 +12,11 @@ from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
 
 from tests.clients import programs
-from tests.clients.stage import ROOT, eventually, free_port, pki
+from tests.clients.stage import ROOT, eventually, pki
 from tests.relay.ends import Backend, BackendConnection, End
 from tests.relay.stage import GET, Stage
 from tests.strict.table import OK, Recorder, request
+from toolforge_gateway.testing.ports import free_port
 
 LIMITED = """
 import resource

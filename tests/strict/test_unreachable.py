@@ -11,11 +11,12 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall
 
-from tests.clients.stage import free_port, pki
+from tests.clients.stage import pki
 from tests.relay.ends import BackendConnection
 from tests.strict.table import TableCase, answers, reason, request, status
 from toolforge_gateway.demo.backends import backend_tls
 from toolforge_gateway.testing.pki import CLIENT, SERVER, Authority, Issued
+from toolforge_gateway.testing.ports import free_port
 
 NAME = "jobs-api.jobs-api.svc.tools.local"
 

@@ -12,9 +12,10 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from tests.clients import programs
-from tests.clients.stage import ROOT, eventually, free_port, pki
+from tests.clients.stage import ROOT, eventually, pki
 from tests.coroutines import CoroutineCase
 from tests.systemd.test_notifier import Ear
+from toolforge_gateway.testing.ports import free_port
 
 TWISTD = "from twisted.scripts.twistd import run; run()"
 

@@ -21,12 +21,13 @@ from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from tests.clients import programs
-from tests.clients.stage import ROOT, free_port, pki
+from tests.clients.stage import ROOT, pki
 from tests.coroutines import CoroutineCase
 from tests.relay.ends import OK, Backend, ClientContext, End, answering, connect, silent
 from tests.relay.stage import GET
 from toolforge_gateway.control.ask import Unasked, ask
 from toolforge_gateway.control.commands import State
+from toolforge_gateway.testing.ports import free_port
 
 TWISTD = "from twisted.scripts.twistd import run; run()"
 SCRIPT = "from toolforge_gateway.cli.main import run; run()"

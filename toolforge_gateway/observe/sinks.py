@@ -342,14 +342,15 @@ def open_sink(settings: AccessLog, configuration: Path, reactor: Any) -> Sink:
 
 
 def _complaint(settings: AccessLog, origin: Origin, error: OSError) -> Complaint:
+    why = error.strerror or str(error)  # the name of a socket may be too long for the system
     if settings.to == "file":
         return origin.complaint(
-            f"{settings.file} cannot be opened: {error.strerror}",
+            f"{settings.file} cannot be opened: {why}",
             "create its folder, and let the gateway's user write there",
         )
     path = settings.socket or (SYSLOG_SOCKET if settings.to == "syslog" else JOURNAL_SOCKET)
     return origin.complaint(
-        f"nobody takes lines at {path}: {error.strerror}",
+        f"nobody takes lines at {path}: {why}",
         f"start {'a syslog daemon' if settings.to == 'syslog' else 'systemd-journald'}, name its "
         "socket, or have the lines go elsewhere (access_log.to)",
     )
