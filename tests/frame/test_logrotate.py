@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
@@ -135,9 +136,11 @@ class RotationTests(RotationCase):
 class WorkersTests(RotationCase):
     """Several processes that write to one file."""
 
-    more = {"workers": 2, "control": {"socket": "control"}}
-
     def setUp(self) -> None:
+        # The name of a Unix socket is short (unix(7): 108 bytes), and a test's folder may be deep.
+        short = TemporaryDirectory()
+        self.addCleanup(short.cleanup)
+        self.more = {"workers": 2, "control": {"socket": f"{short.name}/control"}}
         super().setUp()
         self.clients = [self.client, *(self.connected() for _ in range(7))]
 
