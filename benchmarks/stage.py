@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.processes import Program
-from toolforge_gateway.testing.pki import Authority, write_demo
+from toolforge_gateway.testing.pki import write_demo
 from toolforge_gateway.testing.ports import free_port
 
 BACKEND_NAME = "jobs-api.jobs-api.svc.tools.local"
@@ -54,16 +54,15 @@ class Stage:
 
     :param folder: empty; everything is written into it.
     :param big: bytes of the large body.
+    :param pki: a folder of `make_keys`; by default one is made.
     """
 
-    def __init__(self, folder: Path, big: int):
+    def __init__(self, folder: Path, big: int, pki: Path | None = None):
         self.folder = folder
-        self.pki = folder / "pki"
+        self.pki = pki or make_keys(folder / "pki")
         cpus = sorted(os.sched_getaffinity(0))
         self.load_cpu, self.proxy_cpu = cpus[0], cpus[-1]
         self.big = big
-        demo = write_demo(self.pki)
-        _write_extra_keys(self.pki, demo.kubernetes)
         with (folder / "big").open("wb") as file:
             file.truncate(big)
         # nginx as root reads files as another user.
@@ -109,8 +108,13 @@ class Stage:
             program.end()
 
 
-def _write_extra_keys(pki: Path, kubernetes: Authority) -> None:
-    """Keys in the forms that the programs want them in, and callers' keys of two kinds."""
+def make_keys(pki: Path) -> Path:
+    """Write a PKI with its keys in the forms that the programs want them in, and callers' keys of
+    two kinds, which takes a second or two.
+
+    :return: the folder.
+    """
+    kubernetes = write_demo(pki).kubernetes
     subject = (("O", "toolforge"), ("CN", TOOL))
     kubernetes.issue(subject, key="ec").write(pki, "caller-ecdsa")
     kubernetes.issue(subject, key="rsa4096").write(pki, "caller-rsa4096")
@@ -122,6 +126,7 @@ def _write_extra_keys(pki: Path, kubernetes: Authority) -> None:
     pki.chmod(0o755)
     for path in pki.iterdir():
         path.chmod(0o644)
+    return pki
 
 
 def nginx_command(folder: Path, configuration: Path) -> list[str]:

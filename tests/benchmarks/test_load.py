@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shutil
 import sys
 import tempfile
@@ -12,9 +14,30 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from benchmarks.load import client
 from benchmarks.load.client import Load, Report
 from benchmarks.peers.nginx import Nginx
-from benchmarks.stage import BIG, FOLLOW, SMALL, UPLOAD, Stage
+from benchmarks.stage import BIG, FOLLOW, SMALL, UPLOAD, Stage, make_keys
 
 SIZE = 1_000_000
+
+
+@functools.cache
+def room() -> Path:
+    """A folder for what all tests share."""
+    folder = Path(tempfile.mkdtemp(prefix="gateway-bench-")).resolve()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    return folder
+
+
+@functools.cache
+def keys() -> Path:
+    """A PKI: the keys of a size that takes its time are made once."""
+    return make_keys(room() / "pki")
+
+
+@functools.cache
+def compiled() -> tuple[list[str], str]:
+    """The client in C, or what there is in its place."""
+    return client.build(room())
 
 
 class LoadTests:
@@ -27,7 +50,7 @@ class LoadTests:
     def setUp(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="gateway-bench-")).resolve()
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        self.stage = Stage(folder, SIZE)
+        self.stage = Stage(folder, SIZE, keys())
         try:
             self.peer = Nginx(self.stage)
         except LookupError as error:
@@ -119,7 +142,7 @@ class CompiledTests(LoadTests, SynchronousTestCase):
 
     def command(self) -> list[str]:
         """Compile it."""
-        command, language = client.build(self.stage.folder)
+        command, language = compiled()
         if language != "C":
             raise SkipTest("no C compiler with OpenSSL's headers: apt-get install gcc libssl-dev")
         return command

@@ -50,7 +50,7 @@ class PrometheusTests(Stage):
     timeout = 120
 
     def setUp(self) -> None:
-        """A gateway, and a Prometheus that asks it every second."""
+        """A gateway, and a Prometheus that asks it four times a second."""
         binary = program("prometheus")
         super().setUp()
         reloader = Reloader(self.folder / "gateway.yaml", self.service, "x", reactor)
@@ -66,7 +66,7 @@ class PrometheusTests(Stage):
         file.write_text(
             yaml.safe_dump(
                 {
-                    "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+                    "global": {"scrape_interval": "250ms", "evaluation_interval": "250ms"},
                     "rule_files": [str(ALERTS)],
                     "scrape_configs": [scrape],
                 }

@@ -63,6 +63,7 @@ class RotationCase(SynchronousTestCase):
         self.addCleanup(self.process.wait)
         self.addCleanup(self.process.kill)
         wait(lambda: "starting on" in self.said())
+        self.clients: list[ssl.SSLSocket] = []
         self.client = self.connected()
 
     def connected(self) -> ssl.SSLSocket:
@@ -71,6 +72,7 @@ class RotationCase(SynchronousTestCase):
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         client = context.wrap_socket(raw, server_hostname="localhost")
         self.addCleanup(client.close)
+        self.clients.append(client)
         return client
 
     def said(self) -> str:
@@ -98,6 +100,8 @@ class RotationCase(SynchronousTestCase):
             wait(self.log.exists)
         self.ask()
         self.process.send_signal(signal.SIGTERM)
+        for client in self.clients:  # it waits for them to close their side
+            client.close()
         self.assertEqual(self.process.wait(20), 0)
         ids = []
         for name in [*(f"access.log.{number}" for number in range(5)), "access.log"]:
@@ -142,7 +146,8 @@ class WorkersTests(RotationCase):
         self.addCleanup(short.cleanup)
         self.more = {"workers": 2, "control": {"socket": f"{short.name}/control"}}
         super().setUp()
-        self.clients = [self.client, *(self.connected() for _ in range(7))]
+        for _ in range(7):
+            self.connected()
 
     def ask(self) -> None:
         """Each time over another connection."""

@@ -221,6 +221,9 @@ class ReloadTests(Reloading):
     async def test_one_cannot_be_examined(self) -> None:
         """One connection that breaks over new rules is let go, and all others are examined."""
         clients = [await self.client(AS_SERVICE) for _ in range(3)]
+        for client in clients:  # so that its handshake is over
+            client.send(GET)
+            await client.until(b"\r\n\r\nok")
         broken = []
         examine = ServerConnection.rules_changed
 

@@ -61,7 +61,6 @@ class Program(CoroutineCase):
         self.file = self.folder / "gateway.yaml"
         self.control = self.folder / "control"
         self.clients: list[End] = []
-        self.addCleanup(self.hang_up)
         self.write(self.document())
         self.program = programs.start(
             reactor, self.command_line(), self.environment(), str(self.folder)
@@ -77,7 +76,8 @@ class Program(CoroutineCase):
         return {"PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT), *sys.path])}
 
     def end(self):
-        """Have nobody left behind."""
+        """Have nobody left behind; workers wait for clients."""
+        self.hang_up()
         return self.program.end()
 
     def hang_up(self) -> None:
