@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import x25519
+from cryptography.x509.oid import ExtensionOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.tls.chains import basic, issue, key_usage
@@ -27,6 +29,20 @@ def _pem(key: Any, encryption: serialization.KeySerializationEncryption) -> byte
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     data: bytes = key.private_bytes(pem, form, encryption)
     return data
+
+
+EC_KEY = bytes.fromhex("2a8648ce3d0201")
+"""id-ecPublicKey of RFC 5480."""
+NO_KEY = bytes.fromhex("2a8648ce3d0224")
+"""An identifier of no kind of key."""
+
+
+def spoilt(pem: bytes, what: bytes, by: bytes) -> bytes:
+    """One PEM block with other bytes in it."""
+    begin, *lines, end = pem.splitlines()
+    der = b64decode(b"".join(lines))
+    assert what in der, "there is something to replace"
+    return b"\n".join([begin, b64encode(der.replace(what, by)), end, b""])
 
 
 class LoadingTestCase(SynchronousTestCase):
@@ -77,6 +93,31 @@ class ServerFilesTests(LoadingTestCase):
         )
         self.assertEqual(
             self.complaints(settings), ["server.crt has a certificate that cannot be read"]
+        )
+
+    def test_unreadable(self) -> None:
+        """A certificate or key of which a part cannot be read is said to be so, whichever it is
+        and whatever the libraries call it."""
+        settings = self.files.settings()
+        odd = (x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, b"\x07"), False)
+        good = self.files.server.issue([("CN", "api")], usages=[SERVER])
+        unreadable = ["server.crt has a certificate that cannot be read"]
+        for data, said in (
+            (issue(self.files.server.issued, extensions=[odd]).certificate_pem, unreadable),
+            (spoilt(good.certificate_pem, b"\x0c\x03api", b"\x0c\x03\xff\xff\xff"), unreadable),
+            (
+                spoilt(good.certificate_pem, EC_KEY, NO_KEY),
+                ["server.crt is for a key of another kind"],
+            ),
+        ):
+            self.files.write("server.crt", data)
+            self.assertEqual(self.complaints(settings), said)
+        good.write(self.files.directory, "server")
+        self.files.write("server.key", spoilt(good.key_pem, EC_KEY, NO_KEY))
+        (complaint,) = self.complaints(settings)
+        # Releases differ in whether that is a key.
+        self.assertIn(
+            complaint, ("server.key is a key of another kind", "server.key is no private key")
         )
 
     def test_key(self) -> None:
@@ -133,6 +174,16 @@ class ServerFilesTests(LoadingTestCase):
 
 class AuthorityFilesTests(LoadingTestCase):
     """The client CAs."""
+
+    def test_unreadable(self) -> None:
+        """An authority of which a part cannot be read is said to be so."""
+        odd = (x509.UnrecognizedExtension(ExtensionOID.BASIC_CONSTRAINTS, b"\x07"), False)
+        spoilt_ca = issue(self.files.kubernetes.issued, extensions=[odd]).certificate_pem
+        self.files.write("k8s-ca.crt", spoilt_ca)
+        self.assertEqual(
+            self.complaints(self.files.settings()),
+            ["k8s-ca.crt has a certificate that cannot be read"],
+        )
 
     def test_same_name_twice(self) -> None:
         """Two client CAs of one DN are refused, spelled alike or nearly so."""
@@ -198,6 +249,22 @@ class RevocationFilesTests(LoadingTestCase):
             b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
         ):
             self.assertEqual(self.crl(data), ["k8s.crl is no revocation list"])
+
+    def test_unreadable(self) -> None:
+        """A list of a version that does not exist is none; one of which a part cannot be read is
+        said to be so; an authority with a key that nobody knows has signed none."""
+        good = self.files.kubernetes.revocation_list()
+        self.assertEqual(
+            self.crl(spoilt(good, b"\x02\x01\x01\x30", b"\x02\x01\x04\x30")),
+            ["k8s.crl is no revocation list"],
+        )
+        self.assertEqual(
+            self.crl(spoilt(good, b"\x0c\nkubernetes", b"\x0c\n\xff\xffbernetes")),
+            ["k8s.crl has a list that cannot be read"],
+        )
+        self.files.write("k8s-ca.crt", spoilt(self.files.kubernetes.pem, EC_KEY, NO_KEY))
+        (complaint,) = self.crl(good)
+        self.assertIn("has a list that this CA did not sign", complaint)
 
     def test_other_authority(self) -> None:
         """A list of another CA, or of one that merely bears the name, is refused."""

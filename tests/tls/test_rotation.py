@@ -214,6 +214,19 @@ class SayingTests(RotationCase):
         self.way.put("tls.key", self.serving().key_pem)
         self.assertEqual(self.after(2 * PATIENCE), ["tls.key is not the key of tls.crt"])
 
+    def test_other_soon(self) -> None:
+        """Who mends a file in a wrong way is told so as soon as who had broken it, also when it
+        was good for a moment."""
+        self.way.put("tls.key", b"oops")
+        self.assertEqual(len(self.after(15)), 1)
+        self.way.put("tls.key", self.serving().key_pem)
+        self.assertEqual(self.after(15), ["tls.key is not the key of tls.crt"])
+        self.way.put("tls.key", self.first.key_pem)
+        self.after(3)
+        self.assertTrue(self.part("certificate").recovery_due())
+        self.way.put("tls.key", b"oops")
+        self.assertEqual(self.after(15), ["tls.key is no private key"])
+
     def test_never_still(self) -> None:
         """Files that are bad and keep changing are spoken of too, once in a while."""
         said = []

@@ -14,6 +14,7 @@ from tests.tls.pairs import ORIGIN, Files, clock_at
 from toolforge_gateway.config.values import UpstreamTLS
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.testing.pki import CLIENT, SERVER, Authority
+from toolforge_gateway.tls import pair
 from toolforge_gateway.tls.client import UpstreamSide
 from toolforge_gateway.tls.expiry import DAY, ExpiryWarnings
 from toolforge_gateway.tls.held import GRACE
@@ -112,7 +113,10 @@ class WatchTests(WatchCase):
         self.files.write("server.key", good)
         self.events.clear()
         self.pass_by(10)
-        self.assertEqual(self.said(LogLevel.info), ["server.crt is good again"])
+        self.assertEqual(
+            self.said(LogLevel.info),
+            ["listen[0].tls: certificate is good again, from server.crt, server.key"],
+        )
 
     def test_shared_files(self) -> None:
         """Listeners that share a line of the file complain with one voice."""
@@ -120,13 +124,33 @@ class WatchTests(WatchCase):
         self.watch.adopt(
             [Watched(name, side, self.tell) for name, side in (("a", self.side), ("b", again))]
         )
+        good = (self.files.directory / "server.key").read_bytes()
         self.files.write("server.key", b"oops")
         self.pass_by(60)
         self.assertEqual(len(self.said()), 1)
+        self.files.write("server.key", good)
+        self.pass_by(10)
+        self.assertEqual(len(self.said(LogLevel.info)), 1)
         self.replace(Authority("next"))
         self.events.clear()
         self.pass_by(10)
         self.assertEqual((self.told, len(self.said(LogLevel.info))), (2, 1))
+
+    def test_breaks_its_reader(self) -> None:
+        """A file that breaks what reads it is said like any that is bad, without its content, and
+        keeps no other from being taken up."""
+
+        def broken(*_: Any) -> Any:
+            raise RuntimeError("SECRET")
+
+        self.patch(pair, "read_key_pair", broken)
+        self.files.write("server.key", b"SECRET")
+        self.replace(Authority("next"))
+        self.pass_by(30)
+        self.assertEqual(first_authority(self.side), "CN=next")
+        (line,) = self.said()
+        self.assertIn("server.crt cannot be read, or what belongs to it cannot (RuntimeE", line)
+        self.assertNotIn("SECRET", line)
 
     def test_others(self) -> None:
         """After a reload others are watched, and the former are not."""

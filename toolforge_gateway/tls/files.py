@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
@@ -69,13 +70,22 @@ def read_certificates(setting: SettingFile, findings: Findings) -> tuple[x509.Ce
     begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
     blocks = [begin + rest.partition(end)[0] + end + b"\n" for rest in data.split(begin)[1:]]
     try:
-        certificates = tuple(x509.load_pem_x509_certificate(block) for block in blocks)
-    except ValueError:
+        certificates = tuple(map(_load, blocks))
+    except Exception:
+        # The libraries have as many exceptions for this as there are ways to be broken.
         findings.complain(setting, "has a certificate that cannot be read", "write it in PEM form")
         return ()
     if not certificates:
         findings.complain(setting, "has no certificate in it", "write one in PEM form")
     return certificates
+
+
+def _load(pem: bytes) -> x509.Certificate:
+    """A certificate whose parts can be read, all that somebody asks for later."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    _ = (certificate.subject, certificate.issuer, certificate.extensions)
+    crypto.X509.from_cryptography(certificate)
+    return certificate
 
 
 def read_authorities(setting: SettingFile, findings: Findings) -> tuple[x509.Certificate, ...]:
@@ -140,10 +150,17 @@ def read_key_pair(
     except ValueError:
         findings.complain(key_file, "is no private key", "write it in PEM form")
         return None
+    except UnsupportedAlgorithm:
+        key = None
     if not isinstance(key, CertificateKey):
         findings.complain(key_file, "is a key of another kind", "use an RSA or ECDSA key")
         return None
-    if _public_bytes(key.public_key()) != _public_bytes(own.public_key()):
+    try:
+        public = own.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        findings.complain(certificate_file, "is for a key of another kind", "use RSA or ECDSA")
+        return None
+    if _public_bytes(key.public_key()) != _public_bytes(public):
         findings.complain(
             key_file,
             f"is not the key of {certificate_file.path}",

@@ -29,9 +29,9 @@ GRACE = 10.0
 """Seconds for which files may be bad, without changing again, before it is said."""
 PATIENCE = 60.0
 """Seconds after which it is said even though they keep changing; also, how long there is silence
-at least between two complaints about the same files."""
+at least between two complaints about files that do."""
 AGAIN = 3600.0
-"""Seconds after which the same complaint is made again."""
+"""Seconds after which the same complaint is made again, if nothing was good meanwhile."""
 RECHECK = 30.0
 """Seconds after which bad files are read again that have not changed: the time may have come for
 a certificate that was not valid yet."""
@@ -172,9 +172,9 @@ class Held(Generic[T]):
         complaints = self._last.complaints
         if not complaints or self.failing_since is None:
             return ()
-        stands = now - self._altered_at >= GRACE or now - self.failing_since >= PATIENCE
-        wait = AGAIN if complaints == self._told else PATIENCE
-        if not stands or now - self._told_at < wait:
+        stands = now - self._altered_at >= GRACE
+        wait = AGAIN if complaints == self._told else 0.0 if stands else PATIENCE
+        if not (stands or now - self.failing_since >= PATIENCE) or now - self._told_at < wait:
             return ()
         self._told, self._told_at = complaints, now
         return complaints
@@ -224,7 +224,14 @@ def _look_into(
         # Touched, or in another directory, and yet the same.
         return Reading(now, revision.marks, revision.digest, None)
     findings = Findings(now, content=revision.content)
-    value = read(findings, None if held is None else held.value)
+    value: T | None = None
+    try:
+        value = read(findings, None if held is None else held.value)
+    except Exception as error:
+        # It must not keep all other files from being taken up.  Not the error's own words: they
+        # may repeat what it was about, a key.
+        what = f"cannot be read, or what belongs to it cannot ({type(error).__name__})"
+        findings.complain(settings[0], what, "write it anew, and tell the developers")
     complaints = tuple(findings.complaints)
     if held is not None and held.is_in_force(revision.digest, value, good=not complaints):
         value = None

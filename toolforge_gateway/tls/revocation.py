@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import attrs
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from toolforge_gateway.config.values import SettingFile
@@ -47,12 +48,18 @@ def read_revocation_lists(
         return ()
     try:
         lists = _parse(data)
-    except ValueError:
+    except Exception:
+        # Also a version that does not exist, and whatever else the library has a name for.
         findings.complain(setting, "is no revocation list", "write it in PEM or DER form")
         return ()
     found: dict[int, RevocationList] = {}
     for each in lists:
-        index = _signer(each, authorities)
+        try:
+            index = _signer(each, authorities)
+            read = None if index is None else _read(each, setting, findings)
+        except Exception:
+            findings.complain(setting, "has a list that cannot be read", "have it issued anew")
+            continue
         if index is None:
             findings.complain(
                 setting,
@@ -60,7 +67,6 @@ def read_revocation_lists(
                 "give the list of the same CA, whose key usage has cRLSign",
             )
             continue
-        read = _read(each, setting, findings)
         if read is not None:
             found[index] = read
     if not lists:
@@ -82,13 +88,14 @@ def _signer(
     crl: x509.CertificateRevocationList, authorities: Sequence[x509.Certificate]
 ) -> int | None:
     """Which of the authorities signed the list."""
+    issuer = crl.issuer
     for index, authority in enumerate(authorities):
-        if crl.issuer == authority.subject:
+        if issuer == authority.subject:
             try:
                 if crl.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
                     return index if _may_sign(authority) else None
-            except TypeError:
-                continue
+            except (TypeError, ValueError, UnsupportedAlgorithm):
+                continue  # its key is of another kind
     return None
 
 
@@ -112,18 +119,12 @@ def _read(
         findings.complain(setting, "has a list without nextUpdate", "have it issued with that date")
     elif following <= findings.now:
         findings.complain(setting, "has an expired list", "fetch the CA's present one")
-    try:
-        partial = any(
-            extension.critical or extension.oid in _PARTIAL for extension in crl.extensions
-        )
-        # One pass: with a hundred thousand entries it is a second's work on old releases.
-        entries = [
-            (revoked.serial_number, any(each.critical for each in revoked.extensions))
-            for revoked in crl
-        ]
-    except ValueError:
-        findings.complain(setting, "has a list that cannot be read", "have it issued anew")
-        return None
+    partial = any(extension.critical or extension.oid in _PARTIAL for extension in crl.extensions)
+    # One pass: with a hundred thousand entries it is a second's work on old releases.
+    entries = [
+        (revoked.serial_number, any(each.critical for each in revoked.extensions))
+        for revoked in crl
+    ]
     if partial or any(critical for _, critical in entries):
         findings.complain(
             setting,

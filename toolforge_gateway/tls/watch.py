@@ -129,11 +129,14 @@ class RotationWatch:
         """Say what is wrong, once where listeners share a line of the configuration."""
         now = self._deadlines.seconds()
         complaints: dict[Complaint, None] = {}
+        recovered: dict[str, None] = {}
         for each in self._watched:
             for part in each.side.parts:
                 complaints.update(dict.fromkeys(part.complaints_due(now)))
                 if part.recovery_due():
-                    log.info("{file} is good again", file=part.settings[0].path)
+                    recovered[_line(part, f"{part.name} is good again")] = None
+        for line in recovered:
+            log.info("{line}", line=line)
         for complaint in complaints:
             log.error(
                 "{complaint} (until then what was read before stays in force)", complaint=complaint
@@ -155,6 +158,10 @@ class RotationWatch:
 
 
 def _news(part: Held[Any]) -> str:
+    ends = datetime.fromtimestamp(part.ends, UTC)
+    return _line(part, f"new {part.name} in force, until {ends:%Y-%m-%d %H:%M} UTC")
+
+
+def _line(part: Held[Any], what: str) -> str:
     files = ", ".join(str(setting.path) for setting in part.settings)
-    place, ends = part.settings[0].origin.path, datetime.fromtimestamp(part.ends, UTC)
-    return f"{place}: new {part.name} in force, until {ends:%Y-%m-%d %H:%M} UTC, from {files}"
+    return f"{part.settings[0].origin.path}: {what}, from {files}"
