@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.protocols.amp import UnknownRemoteError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.samples import completed
@@ -37,6 +38,7 @@ class Process:
 
     :ivar calls: what it was asked, by name, with the arguments.
     :ivar silent: names of commands that it does not answer.
+    :ivar failing: names of commands that it cannot do.
     :ivar complaints: what it says to `Prepare`.
     """
 
@@ -47,6 +49,7 @@ class Process:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.signals: list[str] = []
         self.silent: set[str] = set()
+        self.failing: set[str] = set()
         self.complaints: list[list[Any]] = []
         self.immortal = False
         self._waiting: list[tuple[str, dict[str, Any], Deferred]] = []
@@ -56,6 +59,8 @@ class Process:
         if self.pid is None:
             return fail(ConnectionDone())
         self.calls.append((name, arguments))
+        if name in self.failing:
+            return fail(UnknownRemoteError(b"it failed there"))
         if name in self.silent:
             waiting: Deferred = Deferred()
             self._waiting.append((name, arguments, waiting))

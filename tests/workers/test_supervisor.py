@@ -275,6 +275,18 @@ class ReloadTests(Changing):
         self.assertEqual(len(self.living()), 2)
         self.assertEqual(self.forces(), {old})
 
+    def test_cannot_take(self) -> None:
+        """One that cannot take another socket is a complaint; it forgets the others that it took,
+        and serves on."""
+        self.processes[0].failing.add("Take")
+        preparing = self.supervisor.prepare(configuration(2, port=9443))
+        [complaint] = self.complaints(preparing)
+        self.assertIn("worker 1 could not get ready", complaint)
+        self.assertIn("a restart brings new ones", complaint)
+        self.assertEqual(self.living(), self.processes[:2])
+        for process in self.processes:
+            self.assertEqual(process.asked[-1], "Abandon")
+
     def test_deaf_preparing(self) -> None:
         """So does no answer in time."""
         self.processes[1].silent.add("Prepare")

@@ -10,9 +10,10 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensur
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed, ConnectionLost
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.protocols.amp import AMP, RemoteAmpError, UnhandledCommand
+from twisted.protocols.amp import RemoteAmpError, UnhandledCommand
 from twisted.python.failure import Failure
 
+from toolforge_gateway.control.channel import Channel
 from toolforge_gateway.control.commands import Impossible
 from toolforge_gateway.errors import GatewayError
 
@@ -87,7 +88,7 @@ def _why_not(error: Exception) -> str:
     return str(error)
 
 
-class _Asking(AMP):
+class _Asking(Channel):
     def __init__(self) -> None:
         super().__init__()
         self.gone: Deferred[None] = Deferred()

@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
+from toolforge_gateway.control.channel import Channel
 from toolforge_gateway.control.commands import Explain, Impossible, Reload, Report, Restart, State
 from toolforge_gateway.control.place import Place
 from toolforge_gateway.listen.unix import UnixPort
@@ -96,7 +96,7 @@ class _Connections(Factory):
         return ControlConnection(self._controlled, self._connections, self._reactor)
 
 
-class ControlConnection(AMP):
+class ControlConnection(Channel):
     """One who asks."""
 
     def __init__(self, controlled: Any, connections: set[ControlConnection], reactor: Any):

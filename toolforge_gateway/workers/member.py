@@ -11,6 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.protocols.amp import RemoteAmpError
 
 from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.errors import Complaint
@@ -158,6 +159,12 @@ class Member:
                 index=self.index,
                 count=count,
             )
+        except RemoteAmpError:
+            # It lives, and goes on with what it has: with no descriptor left for another socket,
+            # say.
+            self._forget()
+            what = "could not get ready"
+            return (self._complaint(configuration, what, "; a restart brings new ones"),)
         except Exception as error:
             return (self._lost(configuration, error, patience),)
         if not answer["complaints"] and answer["version"] != configuration.version:
@@ -190,7 +197,7 @@ class Member:
         """Have it forget what it has prepared, if it has."""
         prepared, self._prepared = self._prepared, None
         if prepared is not None:
-            self._call(Abandon, ASKED).addErrback(self._does_not, "go on")
+            self._forget()
 
     def drain(self, relieved: bool) -> None:
         """Have it serve what runs, and end; kill it when it does not within its deadlines.
@@ -265,6 +272,9 @@ class Member:
     def _call(self, command: Any, patience: float, **arguments: Any) -> Deferred[dict[str, Any]]:
         return self._process.call(command, **arguments).addTimeout(patience, self._clock)
 
+    def _forget(self) -> None:
+        self._call(Abandon, ASKED).addErrback(self._does_not, "go on")
+
     def _lost(self, configuration: Configuration, error: Exception, patience: float) -> Complaint:
         """The complaint about a worker that gives no answer; it is of no use any more."""
         if isinstance(error, TimeoutError):
@@ -275,10 +285,9 @@ class Member:
         self.kill()
         return self._complaint(configuration, what)
 
-    def _complaint(self, configuration: Configuration, what: str) -> Complaint:
-        return Complaint(
-            str(configuration.file), None, "", f"{self.name} {what}", "its lines in the log say why"
-        )
+    def _complaint(self, configuration: Configuration, what: str, more: str = "") -> Complaint:
+        remedy = f"its lines in the log say why{more}"
+        return Complaint(str(configuration.file), None, "", f"{self.name} {what}", remedy)
 
     def _does_not(self, failure: Any, what: str) -> None:
         if self.state is not State.GONE:

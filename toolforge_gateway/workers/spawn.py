@@ -15,9 +15,9 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost, ProcessExitedAlready
 from twisted.internet.protocol import Factory, ProcessProtocol, connectionDone
 from twisted.logger import Logger, LogLevel
-from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 
+from toolforge_gateway.control.channel import Channel
 from toolforge_gateway.workers.wire import BOARD, CHANNEL, Told, Whole
 
 log = Logger()
@@ -214,7 +214,7 @@ class _Process(ProcessProtocol):
             self._told.ended(self._how)
 
 
-class WorkerChannel(AMP):
+class WorkerChannel(Channel):
     """The supervisor's end of a channel."""
 
     def __init__(self, told: IsTold, lost: Callable[[], None]):

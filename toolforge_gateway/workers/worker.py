@@ -20,12 +20,12 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, Logger, LogLevel, eventAsText, globalLogBeginner
-from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 from zope.interface import provider
 
 from toolforge_gateway import config, lookup, service
 from toolforge_gateway.config.values import Configuration
+from toolforge_gateway.control.channel import Channel
 from toolforge_gateway.errors import Complaint, ConfigurationError
 from toolforge_gateway.explain import Question, explain
 from toolforge_gateway.listen.sockets import Place, Sockets
@@ -221,7 +221,7 @@ class _First:
         """Nothing has begun."""
 
 
-class SupervisorChannel(AMP):
+class SupervisorChannel(Channel):
     """The worker's end of the channel."""
 
     def __init__(self, worker: Worker):
