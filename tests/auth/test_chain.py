@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -293,9 +294,18 @@ class Broken(ChainTest):
             Identity("é", Kind.ADMIN, "scripted"),
             Identity("a" * 256, Kind.SERVICE, "scripted"),
             Identity("a", Kind.UNVERIFIED_TOKEN, "scripted"),
+            Identity("a", "tool", "scripted"),
+            Identity("a", Kind.TOOL, "scripted", paths=("/jobs/.*",)),
+            Identity("a", Kind.TOOL, "scripted", paths="/jobs/.*"),
+            Identity("a", Kind.TOOL, "scripted", paths=[re.compile("/jobs/.*")]),
         ):
             self.broken(per_connection(answer))
             self.broken(per_request(succeed(answer)))
+
+    def test_says_what(self) -> None:
+        """Of an answer that is no identity the log says what is wrong with it."""
+        self.broken(per_request(Identity("a", Kind.TOOL, "scripted", paths=("/jobs/.*",))))
+        self.assertIn("re.compile", formatEvent(self.events[0]))
 
 
 class BuiltIn(ChainTest):

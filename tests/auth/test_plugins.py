@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from types import ModuleType
@@ -216,6 +217,14 @@ print(far.for_request(Evidence(None, headers=(("x-api-key", "k2"),))).called)
             str(file.relative_to(STRANGER)): file.read_text() for file in STRANGER.rglob("*.py")
         }
         self.assertEqual(dict(shown), real)
+
+    def test_package(self) -> None:
+        """The package that the documentation makes of them has all of them but the tests."""
+        [shown] = re.findall(r"^```toml\n(.*?)^```$", DOCUMENT.read_text(), re.S | re.M)
+        modules = tomllib.loads(shown)["tool"]["setuptools"]["py-modules"]
+        files = {str(file.relative_to(STRANGER)) for file in STRANGER.rglob("*.py")}
+        wanted = {name for name in files if not name.startswith("test_")}
+        self.assertEqual({f"{each.replace('.', '/')}.py" for each in modules}, wanted)
 
 
 class StrangerOnPath(AuthenticatorContract):

@@ -138,6 +138,23 @@ class DemoTests(TestCase):
         self.assertIn("Ctrl-C", done.err)
 
     @inlineCallbacks
+    def test_a_backend_of_ones_own(self):
+        """A backend beside the samples runs by itself: that it does is no obstacle."""
+        with socket.create_server(("127.0.0.1", 0)) as own:
+            port = own.getsockname()[1]
+            mine = {"name": "mine", "path": "/mine", "url": f"https://127.0.0.1:{port}"}
+            self.document["backends"].append(mine)
+            self.write(self.document)
+            running = self.demo("--backends")
+            line = yield running.line()
+            self.assertIn("Sample backends listen: /jobs at 127.0.0.1:", line)
+            self.assertNotIn("/mine", line)
+            running.signal("INT")
+            yield running.ended
+            done = yield self.demo("--check").ended
+        self.assertEqual(done.code, 0, done.said)
+
+    @inlineCallbacks
     def test_a_bad_configuration(self):
         """Complaints are printed with file and line, and the exit code is 2."""
         self.document["lisen"] = []

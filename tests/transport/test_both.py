@@ -431,6 +431,19 @@ class Both:
         await client.closed()
         self.assertLess(client.total, 16 * MEGABYTE)
 
+    async def test_broken_above(self):
+        """When the protocol above fails, that is logged, and the connection ends: nobody waits."""
+        client, server = await self.pair()
+
+        def fail(data: bytes) -> None:
+            raise ZeroDivisionError
+
+        server.dataReceived = fail
+        client.transport.write(b"x")
+        await client.closed()
+        await server.closed()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     async def test_peer_closes(self):
         """A peer that says goodbye is a clean end; one that does not is a lost connection."""
         client, above = await self.pair()

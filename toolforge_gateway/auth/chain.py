@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toolforge_gateway.auth.identity import check_identity
+from toolforge_gateway.auth.identity import BadIdentity, check_identity
 from toolforge_gateway.errors import BadEvidence, Refusal
 from toolforge_gateway.model import ANONYMOUS, DependsOn, Evidence, Identity
 
@@ -104,12 +104,11 @@ class AuthenticatorChain:
             # The type and the place only: the text of a stranger's exception
             # may repeat the very token it was about.
             frame = failure.frames[-1] if failure.frames else ("", "", 0)
+            what = f"{failure.type.__name__ if failure.type else ''} in {frame[1]}:{frame[2]}"
             self.log.error(
-                "authenticator {name} is broken: {kind} in {file}:{line}",
+                "authenticator {name} is broken: {what}",
                 name=authenticator.name,
-                kind=failure.type.__name__ if failure.type else "",
-                file=frame[1],
-                line=frame[2],
+                what=str(failure.value) if failure.check(BadIdentity) else what,
             )
         return Refusal(
             500,

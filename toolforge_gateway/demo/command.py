@@ -18,8 +18,9 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThread
 
 from toolforge_gateway import config
-from toolforge_gateway.config.values import AccessLog, Configuration
+from toolforge_gateway.config.values import AccessLog, Backend, Configuration
 from toolforge_gateway.demo.backends import SAMPLES, listen
+from toolforge_gateway.demo.sample import SampleAPI
 from toolforge_gateway.demo.steps import STEPS, Runner
 from toolforge_gateway.errors import ConfigurationError, GatewayError
 from toolforge_gateway.testing.pki import DEMO_MARK, write_demo
@@ -130,7 +131,8 @@ def _serve(reactor, configuration: Configuration, runner: Runner, check: bool):
 def _serve_backends(reactor, configuration: Configuration, tls: Path) -> Deferred[None]:
     """Run the sample backends alone, until the process is told to end."""
     _start_backends(reactor, configuration, tls)
-    urls = ", ".join(f"{each.path} at {each.url.authority}" for each in configuration.backends)
+    served = [backend for backend, _ in _samples(configuration)]
+    urls = ", ".join(f"{each.path} at {each.url.authority}" for each in served)
     said = f"Sample backends listen: {urls}"
     reactor.callWhenRunning(reactor.callLater, 0, print, said)
     reactor.callWhenRunning(reactor.callLater, 0, sys.stdout.flush)
@@ -138,11 +140,14 @@ def _serve_backends(reactor, configuration: Configuration, tls: Path) -> Deferre
 
 
 def _start_backends(reactor, configuration: Configuration, tls: Path) -> None:
-    """Serve a sample for each backend of the configuration that is one of ours."""
-    for backend in configuration.backends:
-        sample = SAMPLES.get(backend.path.strip("/"))
-        if sample is not None:
-            listen(reactor, sample(reactor), tls, backend.url.port)
+    for backend, sample in _samples(configuration):
+        listen(reactor, sample(reactor), tls, backend.url.port)
+
+
+def _samples(configuration: Configuration) -> list[tuple[Backend, type[SampleAPI]]]:
+    """The backends that have a sample; all others are somebody's own, and run by themselves."""
+    named = [(each, SAMPLES.get(each.path.strip("/"))) for each in configuration.backends]
+    return [(backend, sample) for backend, sample in named if sample is not None]
 
 
 @inlineCallbacks
@@ -201,7 +206,7 @@ def _refuse_busy_ports(configuration: Configuration, gateway: bool = True) -> No
     """:param gateway: whether the gateway listens as well, and not the backends alone.
     :raise CannotStart: somebody else listens where we want to.
     """
-    wanted = [("127.0.0.1", backend.url.port) for backend in configuration.backends]
+    wanted = [("127.0.0.1", backend.url.port) for backend, _ in _samples(configuration)]
     endpoints = [listener.endpoint for listener in configuration.listen] if gateway else []
     if gateway and configuration.operations is not None:
         endpoints.append(configuration.operations.endpoint)

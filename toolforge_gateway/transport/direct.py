@@ -104,20 +104,26 @@ class DirectTLS(Protocol):
     # Readiness.
 
     def _ready(self, events: int) -> None:
-        if events & WRITE:
-            if not self._established:
-                self._handshake()
-            elif self._read_wants_write:
-                self._read()
-            if (self._out or self._full) and self._descriptor >= 0:
-                self._flush()
-        if events & (READ | GONE) and self._descriptor >= 0:
-            if not self._established:
-                self._handshake()
-            elif self._reading:
-                self._read()
-            elif events & GONE:
-                self._end(CONNECTION_LOST)
+        try:
+            if events & WRITE:
+                if not self._established:
+                    self._handshake()
+                elif self._read_wants_write:
+                    self._read()
+                if (self._out or self._full) and self._descriptor >= 0:
+                    self._flush()
+            if events & (READ | GONE) and self._descriptor >= 0:
+                if not self._established:
+                    self._handshake()
+                elif self._reading:
+                    self._read()
+                elif events & GONE:
+                    self._end(CONNECTION_LOST)
+        except Exception:
+            # As the reactor does it: nobody knows what state it is in, and whoever is at the
+            # other end must not wait for ever.
+            self.abortConnection()
+            raise
 
     def _handshake(self) -> None:
         try:
