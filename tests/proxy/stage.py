@@ -171,6 +171,12 @@ class Customer:
     def received(self, data: bytes) -> None:
         """See `ICustomer`."""
 
+    def backend_full(self) -> None:
+        """See `ICustomer`."""
+
+    def backend_ready(self) -> None:
+        """See `ICustomer`."""
+
 
 class PoolCase(SynchronousTestCase):
     """Tests with one pool whose clock stands still."""

@@ -51,6 +51,17 @@ class PoolTests(PoolCase):
         self.assertEqual(second.transport.ended, "aborted")
         self.assertEqual(self.pool.open, 1)
 
+    def test_still_full(self) -> None:
+        """One whose backend has answered and not taken all of the request is not given to another
+        one, who would never be told to wait; once all is taken it is."""
+        first, second = self.borrow(), self.borrow()
+        for each in (first, second):
+            each.pauseProducing()  # as its transport does when there is no room
+            self.pool.put(each)
+        first.resumeProducing()
+        self.assertIs(self.pool.take(), first)
+        self.assertEqual(second.transport.ended, "aborted")
+
     def test_bound(self) -> None:
         """No more than `MAX_IDLE` are kept; one more is closed in good order."""
         *kept, last = self.kept(MAX_IDLE + 1)

@@ -27,6 +27,8 @@ class UpstreamConnection(Protocol):
 
     idle_since = 0.0
     placed = False
+    _full = False
+    """Whether the backend has not taken all that was written."""
 
     def __init__(self, pool: Any, current: Any, upstream: Upstream | None = None):
         self._pool = pool
@@ -78,12 +80,13 @@ class UpstreamConnection(Protocol):
                 self.transport.pauseProducing()
 
     def is_quiet(self) -> bool:
-        """Whether an idle connection is still open and has nothing to say.
+        """Whether an idle connection is still open, has nothing to say, and takes a request.
 
         A backend may have closed it, or be saying something, without the
-        reactor having come round to reading that.
+        reactor having come round to reading that.  One that has answered early may still have
+        most of the former request before it: nobody would tell the next one to wait.
         """
-        return self.transport.is_quiet()
+        return not self._full and self.transport.is_quiet()
 
     def close(self) -> None:
         """End an idle connection in good order."""
@@ -100,10 +103,12 @@ class UpstreamConnection(Protocol):
     # The transport's view: it is our producer's consumer.
 
     def pauseProducing(self) -> None:
+        self._full = True
         if self.current is not None:
             self.current.backend_full()
 
     def resumeProducing(self) -> None:
+        self._full = False
         if self.current is not None:
             self.current.backend_ready()
 
