@@ -75,23 +75,27 @@ class PoolBook:
         there: set[object] = set()
         for pool in self._pools:
             figures = pool.figures()
-            there.add(pool)
-            self._ledger.told(pool, Figures(_of_pool(figures)))
+            # Its places, and how an address has fared, are passed on from pool to pool; what a
+            # pool has dialled is its own.
+            told: list[tuple[object, Numbers]] = [
+                (pool, _of_pool(figures)),
+                (figures.backend, _of_places(figures)),
+            ]
             for each in figures.addresses:
-                # How an address has fared is passed on from pool to pool; what a pool has dialled
-                # is its own.
-                for key, counted in [
+                told += [
                     ((pool, each.host, each.port), _of_dials(figures.backend, each)),
                     ((figures.backend, each.host, each.port), _of_failures(figures.backend, each)),
-                ]:
-                    there.add(key)
-                    self._ledger.told(key, Figures(counted))
+                ]
+            for key, counted in told:
+                there.add(key)
+                self._ledger.told(key, Figures(counted))
         self._ledger.only(there)
 
 
 def _of_pool(figures: PoolFigures) -> Numbers:
     backend = figures.backend
     states = [each.state for each in figures.addresses]
+    idle = sum(each.idle for each in figures.addresses)
 
     def one(measure: Measure, number: float) -> tuple[str, Mapping[Labels, Number]]:
         return measure.name, {(backend,): number}
@@ -107,25 +111,25 @@ def _of_pool(figures: PoolFigures) -> Numbers:
             one(catalogue.UPSTREAM_FAILURES, 0),
             one(catalogue.UPSTREAM_EJECTIONS, 0),
             (
-                catalogue.UPSTREAM_TURNED_AWAY.name,
-                {
-                    (backend, "queue-full"): figures.turned_away,
-                    (backend, "waited-too-long"): figures.waited_in_vain,
-                },
-            ),
-            (
                 catalogue.UPSTREAM_ADDRESSES.name,
                 {(backend, state): states.count(state) for state in _STATES},
             ),
             (
                 catalogue.UPSTREAM_CONNECTIONS.name,
-                {
-                    (backend, "busy"): sum(each.busy for each in figures.addresses),
-                    (backend, "idle"): sum(each.idle for each in figures.addresses),
-                },
+                # Those that the pool before still has are among them.
+                {(backend, "busy"): figures.taken - idle, (backend, "idle"): idle},
             ),
         ]
     )
+
+
+def _of_places(figures: PoolFigures) -> Numbers:
+    return {
+        catalogue.UPSTREAM_TURNED_AWAY.name: {
+            (figures.backend, "queue-full"): figures.turned_away,
+            (figures.backend, "waited-too-long"): figures.waited_in_vain,
+        }
+    }
 
 
 def _of_dials(backend: str, each: AddressFigures) -> Numbers:

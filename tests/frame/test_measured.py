@@ -84,10 +84,10 @@ class PoolBookTests(SynchronousTestCase):
         self.assertEqual(len(self.book.addresses()), 1)
 
     def test_another_pool(self) -> None:
-        """The next configuration's pool counts dials anew and inherits failures: neither falls,
-        and none is counted twice."""
+        """The next configuration's pool counts dials anew and inherits failures and places:
+        nothing falls, and nothing is counted twice."""
         self.pool.said = attrs.evolve(POOL, turned_away=5)
-        heir = FakePool(attrs.evolve(POOL, addresses=(attrs.evolve(ADDRESS, dials=2),)))
+        heir = FakePool(attrs.evolve(self.pool.said, addresses=(attrs.evolve(ADDRESS, dials=2),)))
         self.adopt(heir)
         self.assertEqual(self.number(catalogue.UPSTREAM_DIALS), 12)
         self.assertEqual(self.number(catalogue.UPSTREAM_FAILURES), 3)

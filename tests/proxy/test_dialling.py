@@ -10,6 +10,7 @@ from toolforge_gateway.config.values import BackendLimits, UpstreamAddress
 from toolforge_gateway.proxy.attempt import Attempt
 from toolforge_gateway.proxy.dialling import ATTEMPTS
 from toolforge_gateway.proxy.interfaces import IBorrower
+from toolforge_gateway.proxy.pool import Pool
 
 
 class OneAddressTests(PoolCase):
@@ -219,12 +220,65 @@ class QueueTests(PoolCase):
         customer, _ = self.ask()
         self.pool.close()
         self.pool.put(first)
-        self.assertIs(customer.connection, first)
-        for each in (first, second):
+        self.assertEqual(first.transport.ended, "closed")
+        third = self.network.dials[-1].establish()
+        self.assertIs(customer.connection, third)
+        for each in (second, third):
             self.pool.put(each)
-        self.assertEqual((first.transport.ended, second.transport.ended), ("closed", "closed"))
+        self.assertEqual((second.transport.ended, third.transport.ended), ("closed", "closed"))
         self.assertEqual((self.pool.open, self.pool.places.taken), (0, 0))
         self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def reload(self, **keys: object) -> Pool:
+        """The configuration is another one; the pool of before."""
+        former, self.pool = self.pool, self.pool_for(self.backend(**keys))
+        self.addCleanup(self.pool.close)
+        self.pool.inherit(former)
+        former.close()
+        return former
+
+    def test_reload(self) -> None:
+        """What the pool of the configuration before still has counts towards the bound of the next
+        one; who waits there is served before who comes now, and no connection goes over."""
+        busy, also_busy = self.borrow(), self.borrow()
+        early, _ = self.ask()
+        former = self.reload()
+        late, _ = self.ask()
+        self.assertEqual(self.ask()[0].reason, "backend-busy")
+        self.assertEqual((len(self.network.dials), self.pool.figures().queued), (2, 2))
+        for connection, customer in ((busy, early), (also_busy, late)):
+            self.assertEqual(customer.told, 0)
+            former.put(connection)
+            self.assertEqual(connection.transport.ended, "closed")
+            self.assertIs(self.network.dials[-1].establish(), customer.connection)
+        former.put(early.connection)
+        self.pool.put(late.connection)
+        self.assertIs(self.pool.take(), late.connection)
+        self.assertEqual((self.pool.open, self.pool.places.taken, former.open), (1, 1, 0))
+
+    def test_reload_with_idle_ones(self) -> None:
+        """What the pool before has only kept takes no place away."""
+        kept = [self.borrow(), self.borrow()]
+        for each in kept:
+            self.pool.put(each)
+        self.reload(limits=BackendLimits(requests=2, queue=0))
+        self.assertEqual([self.ask()[0].told for _ in range(2)], [0, 0])
+        self.assertEqual(len(self.network.dials), 4)
+
+    def test_reload_with_other_limits(self) -> None:
+        """A higher bound counts at once, for those who wait too; a lower one for those who come,
+        and nobody who is served or waits is sent away."""
+        self.borrow()
+        self.borrow()
+        waiting = [self.ask()[0] for _ in range(2)]
+        self.reload(limits=BackendLimits(requests=3, queue=2))
+        self.assertIs(self.network.dials[-1].establish(), waiting[0].connection)
+        self.assertEqual(waiting[1].told, 0)
+        self.reload(limits=BackendLimits(requests=1, queue=0))
+        self.assertEqual(self.ask()[0].reason, "backend-busy")
+        figures = self.pool.figures()
+        self.assertEqual((figures.limit, figures.taken, figures.queued), (1, 3, 1))
+        self.assertEqual((figures.turned_away, waiting[1].told), (1, 0))
 
     def test_crowd(self) -> None:
         """A thousand who come, fail, leave and come back leave no place taken."""
@@ -267,6 +321,24 @@ class NoQueueTests(PoolCase):
         self.assertEqual(self.ask()[0].reason, "backend-busy")
         self.pool.put(connection)
         self.assertIs(self.pool.take(), connection)
+
+    def test_place_of_a_dying_connection(self) -> None:
+        """A connection leaves its place as soon as it is ended, before the reactor has come round
+        to closing it: who comes next is not turned away for its sake."""
+        for end in ("close", "abort", "dead"):
+            connection = self.borrow()
+            # The reactor tells of it in a later turn.
+            self.patch(connection.transport, "_end", lambda how: None)
+            if end == "dead":
+                self.pool.put(connection)
+                connection.transport.quiet = False
+            else:
+                getattr(connection, end)()
+            customer, _ = self.ask()
+            self.assertEqual(customer.told, 0, end)
+            connection.connectionLost()
+            self.network.dials[-1].establish().abort()
+            self.assertEqual((self.pool.open, self.pool.places.taken), (0, 0))
 
 
 class PlacesOfOthersTests(PoolCase):

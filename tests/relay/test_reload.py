@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 
-from tests.clients.stage import pki
+from tests.clients.stage import eventually, pki
 from tests.relay.ends import OK, Backend, answering, connect, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway import config
@@ -452,3 +452,30 @@ class ReloaderTests(Reloading):
             self.assertFalse(outcome.good)
             self.assertIn("restart the gateway", outcome.complaints[0])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+
+class BoundTests(Reloading):
+    """What one backend may have at once."""
+
+    backend_keys = {"limits": {"requests": 1, "queue": 1}}
+
+    async def test_bound(self) -> None:
+        """What began before a reload counts after it: the next request waits for its end, and then
+        has a connection of its own."""
+        self.backend.script = silent
+        streaming = await self.client()
+        streaming.send(GET)
+        first = await self.backend.connection()
+        await first.until(b"\r\n\r\n")
+        await self.changed(self.document())
+        waiting = await self.client()
+        waiting.send(GET)
+        pool = self.service.prepared.pools[0]
+        await eventually(lambda: pool.figures().queued)
+        self.assertEqual((pool.figures().taken, len(self.backend.connections)), (1, 1))
+        first.send(OK)
+        await streaming.until(b"\r\n\r\nok")
+        second = await self.backend.connection(2)
+        await second.until(b"\r\n\r\n")
+        second.send(OK)
+        await waiting.until(b"\r\n\r\nok")

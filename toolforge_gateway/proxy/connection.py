@@ -57,6 +57,7 @@ class UpstreamConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._pool.lost(self)
+        self._leave()
         current, self.current = self.current, None
         if current is not None:
             current.lost(reason)
@@ -94,11 +95,20 @@ class UpstreamConnection(Protocol):
         # Not `loseConnection`: it would wait, without limit, for the
         # backend's close_notify.
         self.transport.close_now()
+        self._leave()
 
     def abort(self) -> None:
         """End it at once, whatever it carries."""
         self.current = None
         self.transport.abortConnection()
+        self._leave()
+
+    def _leave(self) -> None:
+        # Not only once it is gone, a turn of the reactor later: somebody who comes until then
+        # would be turned away for nothing.
+        if self.placed:
+            self.placed = False
+            self._pool.places.leave()
 
     # The transport's view: it is our producer's consumer.
 

@@ -40,6 +40,8 @@ class ICustomer(IBorrower):
 class IPool(Interface):
     """Where a request gets its connection."""
 
+    places = Attribute("`Places`; only where connections have one.")
+
     def take():
         """A kept `UpstreamConnection` that is alive, or None."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ class Waiting(Protocol):
 class Places:
     """A bounded number of places with a bounded queue before them, first come, first served.
 
-    A connection has a place from when it is begun until it is gone, kept or not: who takes a
-    kept one takes its place too.
+    A connection has a place from when it is begun until it is ended, kept or not: who takes a
+    kept one takes its place too.  They outlast the configuration, so that what began under the one
+    before counts as well.
 
     :param limit: how many there are.
     :param room: how many may wait.
@@ -36,7 +38,8 @@ class Places:
         self.limit = limit
         self.room = room
         self.taken = 0
-        self.waiting: dict[Waiting, None] = {}
+        # A plain dict would look for its first one past all that were there before.
+        self.waiting: OrderedDict[Waiting, None] = OrderedDict()
         self.turned_away = 0
         self._calling = False
         self.waited_in_vain = 0
@@ -62,13 +65,19 @@ class Places:
 
     def first(self) -> Waiting:
         """Take the first one out of the queue, which is not empty."""
-        who = next(iter(self.waiting))
-        del self.waiting[who]
-        return who
+        return self.waiting.popitem(last=False)[0]
 
     def leave(self) -> None:
         """Give a place back; the first one in the queue has it next."""
         self.taken -= 1
+        self._call()
+
+    def resize(self, limit: int, room: int) -> None:
+        """Have so many from now on, with the parameters of `__init__`; nobody is sent away."""
+        self.limit, self.room = limit, room
+        self._call()
+
+    def _call(self) -> None:
         if self._calling:
             return  # by the one whose turn it is now: the loop goes on
         self._calling = True

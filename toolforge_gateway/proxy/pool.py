@@ -142,7 +142,10 @@ class Pool:
                     dialling.given(connection)
                     return dialling
                 connection.abort()
-        dialling.wait()
+        if self.places.take():  # that of one that was dead
+            dialling.go()
+        else:
+            dialling.wait()
         return dialling
 
     def put(self, connection: UpstreamConnection) -> None:
@@ -169,8 +172,6 @@ class Pool:
             upstream.idle.remove(connection)
         except ValueError:
             pass
-        if connection.placed:
-            self.places.leave()
 
     def answered(self, connection: UpstreamConnection) -> None:
         """See `IPool`."""
@@ -254,7 +255,8 @@ class Pool:
     def inherit(self, former: Pool) -> None:
         """Take over what the pool of the configuration before has learned of the same addresses:
         what their names led to, and how they fared.  Connections stay with the former one, since
-        keys and authorities may be others."""
+        keys and authorities may be others; but they are the same backend's, so that they count
+        here, and who waits there waits before those who come now."""
         self._marks = {each.address: each.marks for each in former.upstreams}
         self._book.inherit(former._book)
         for upstream in self.upstreams:
@@ -268,6 +270,9 @@ class Pool:
         for lookout in self._lookouts.values():
             lookout.reconsider()
         self._sort_out()
+        limits, self.places = self.backend.limits, former.places
+        self._waiting = self.places.waiting
+        self.places.resize(limits.requests, limits.queue)
 
     def refresh(self) -> None:
         """Our certificate, or by what backends are known, is another one: no connection that was
@@ -320,7 +325,8 @@ class Pool:
     def _pass_on(self, connection: UpstreamConnection) -> None:
         """Give a connection to the first one who waits, or close it."""
         connection.current = None
-        if not self._waiting or connection.upstream not in self._usable:
+        if not self._waiting or connection.upstream not in self._usable or self._closed:
+            # Once closed, the first one who waits may be another pool's.
             connection.close()
         elif not connection.is_quiet():
             connection.abort()
