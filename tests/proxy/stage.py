@@ -239,7 +239,7 @@ class PoolCase(SynchronousTestCase):
         """So many requests to an address have no answer."""
         (upstream,) = (each for each in self.pool.upstreams if each.address == address)
         for _ in range(times):
-            self.pool.failed(upstream, "backend-closed")
+            self.pool.failed(upstream, "backend-closed", "a test")
 
 
 LIMITED = BackendLimits(requests=2, queue=2)

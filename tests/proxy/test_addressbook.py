@@ -111,7 +111,7 @@ class NameTests(PoolCase):
         self.network.names = {"jobs.example.org": ["192.0.2.2"]}
         self.advance(30)
         for _ in range(5):
-            self.pool.unanswered(gone, "backend-closed")
+            self.pool.unanswered(gone, "backend-closed", "a test")
         self.assertEqual(gone.upstream.marks.failures, 0)
         self.assertEqual([each.state for each in self.pool.figures().addresses], ["up"])
 
@@ -210,11 +210,12 @@ class MixedTests(PoolCase):
     addresses = (TWO, NAME, UpstreamAddress("other.example.org", 8443))
 
     def test_together(self) -> None:
-        """What needs no look-up is used at once, the others as soon as all are known; one name
-        that has no address takes none of the others away."""
+        """What needs no look-up is used at once, each name as soon as it is looked up; one that
+        has no address takes none of the others away."""
         self.pool.start()
         self.assertEqual(self.borrow().upstream.address, TWO)
         self.network.answer(["192.0.2.1"], 0)
+        self.assertEqual([each.address for each in self.pool.upstreams], [ONE, TWO])
         self.network.answer([], 1)
         self.assertEqual([each.address for each in self.pool.upstreams], [ONE, TWO])
         self.advance(1)
@@ -224,3 +225,28 @@ class MixedTests(PoolCase):
             [each.address for each in self.pool.upstreams],
             [ONE, UpstreamAddress("192.0.2.1", 8443), TWO],
         )
+
+
+class NamesTests(PoolCase):
+    """Several names, and nothing else."""
+
+    addresses = (NAME, UpstreamAddress("other.example.org", 8443))
+
+    def test_one_hangs(self) -> None:
+        """Who waits has the first address that is found, though another name's look-up hangs."""
+        customer, _ = self.ask()
+        self.network.answer(["192.0.2.1"], 0)
+        self.assertIs(self.network.dials[-1].establish(), customer.connection)
+
+    def test_one_has_none(self) -> None:
+        """A name without an address says nothing as long as another one may have some; when none
+        has, who waits is told."""
+        customer, _ = self.ask()
+        self.network.answer([], 1)
+        self.assertEqual(customer.told, 0)
+        self.network.answer([], 0)
+        self.assertEqual(customer.reason, "backend-unreachable")
+        customer, _ = self.ask()
+        self.network.answer([], 2)
+        self.network.answer(["192.0.2.2"], 3)
+        self.assertIs(self.network.dials[-1].establish(), customer.connection)

@@ -120,7 +120,7 @@ class Pool:
     def answered(self, connection: Connection) -> None:
         self.told.append("answered")
 
-    def unanswered(self, connection: Connection, reason: str) -> None:
+    def unanswered(self, connection: Connection, reason: str, detail: object) -> None:
         self.told.append(reason)
 
     def lost(self, connection: Connection) -> None:

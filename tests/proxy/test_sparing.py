@@ -178,7 +178,7 @@ class EjectionTests(PoolCase):
         connection = self.borrow()
         former = self.next_pool()
         for _ in range(5):
-            former.unanswered(connection, "backend-closed")
+            former.unanswered(connection, "backend-closed", "a test")
         self.assertEqual(self.state(connection.upstream.address), "up")
         former.put(connection)
         self.assertEqual(connection.transport.ended, "closed")

@@ -106,7 +106,7 @@ class _Door:
     def answered(self, connection: UpstreamConnection) -> None:
         """Nothing is counted."""
 
-    def unanswered(self, connection: UpstreamConnection, reason: str) -> None:
+    def unanswered(self, connection: UpstreamConnection, reason: str, detail: object) -> None:
         """Nothing is counted."""
 
     def lost(self, connection: UpstreamConnection) -> None:

@@ -32,7 +32,8 @@ class AddressBook:
     :param reactor: IReactorTime and IReactorPluggableNameResolver.
     :param places: hosts are names or IP addresses; the latter need no look-up.
     :param every: seconds between two look-ups.
-    :param looked_up: called after each look-up of all names, good or bad.
+    :param looked_up: called after each look-up of a name, as long as an address is known; and after
+        the last one of all names, good or bad.
     :ivar known: IP addresses, sorted, each once: by the last good answers.
     :ivar looked_up_at: when the latest good answer came; None when there was none.
     :ivar failures: look-ups in a row, up to now, in which a name had no address.
@@ -114,6 +115,8 @@ class AddressBook:
         self._stop_waiting()
 
     def _answered(self, place: UpstreamAddress, hosts: Sequence[str]) -> None:
+        """A look-up has ended.  What it has found is used at once: another name's may take long,
+        and none of this one's addresses is to wait for it."""
         self._asked.discard(place)
         if hosts:
             self._answers[place] = tuple(hosts)
@@ -128,18 +131,21 @@ class AddressBook:
                     name=place.host,
                     kept=kept,
                 )
+        self.known = self._all()
         if not self._asked:
             self._all_answered()
+        if self.known or not self._asked:
+            self._looked_up()
 
     def _all_answered(self) -> None:
+        if self.failures and not self._bad:
+            log.info("{backend}: its names have addresses again", backend=self._backend)
         self.failures = self.failures + 1 if self._bad else 0
         wait = self._every
         if self.failures:
             wait = min(wait, AT_MOST_EVERY * 2.0 ** min(self.failures - 1, 16))
         if not self._closed:
             self._timer = self._reactor.callLater(wait, self.look)
-        self.known = self._all()
-        self._looked_up()
 
     def _all(self) -> tuple[UpstreamAddress, ...]:
         found = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import DNSLookupError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toolforge_gateway.config.values import Timeouts
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from toolforge_gateway.proxy.connection import UpstreamConnection
     from toolforge_gateway.proxy.pool import Pool
     from toolforge_gateway.proxy.upstream import Upstream
-
-log = Logger()
 
 ATTEMPTS = 3
 """Addresses that are tried for one request."""
@@ -135,13 +132,7 @@ class Dialling:
         self._attempt = None
         upstream, self._last = self._upstream, failure
         # The caller is told in general words, the operators where and why.
-        log.warn(
-            "{backend} at {address}: {detail}",
-            backend=self._pool.name,
-            address=upstream.address,
-            detail=detail,
-        )
-        self._pool.failed(upstream, failure.reason)
+        self._pool.failed(upstream, failure.reason, detail)
         self._next()
 
     def _hand_over(self, connection: UpstreamConnection) -> None:

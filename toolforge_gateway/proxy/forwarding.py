@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from toolforge_gateway.proxy.dialling import Dialling
     from toolforge_gateway.proxy.outgoing import Outgoing
     from toolforge_gateway.transport.interfaces import ISecureTransport
-
-log = Logger()
 
 MAX_INFORMATIONAL = 16
 """1xx heads of one answer that are passed on; more is no honest backend."""
@@ -176,12 +173,8 @@ class Forwarding:
             for piece in self._decoder.feed(data) if data else ():
                 self._answer.data(piece)
         except BadMessage as fault:
-            log.warn(
-                "{backend} sent an answer that is none: {fault}",
-                backend=self._outgoing.backend,
-                fault=fault.reason,
-            )
-            self._let_down(self._connection, failures.broken_answer(self._outgoing.backend))
+            broken = failures.broken_answer(self._outgoing.backend)
+            self._let_down(self._connection, broken, fault.reason)
             return
         if self._decoder.finished:
             self._complete()
@@ -200,13 +193,7 @@ class Forwarding:
         if self._over:
             return
         if self._head is None:
-            # The caller is told in general words, the operators why.
-            log.warn(
-                "{backend} ended the connection before it answered: {reason}",
-                backend=self._outgoing.backend,
-                reason=reason.value,
-            )
-            self._let_down(connection, failures.lost(self._outgoing.backend, reason))
+            self._let_down(connection, failures.lost(self._outgoing.backend, reason), reason.value)
             return
         try:
             self._decoder.eof()
@@ -239,7 +226,8 @@ class Forwarding:
         if self._head is not None:
             self._broken(None)
         else:
-            self._let_down(self._connection, failures.answer_timed_out(self._outgoing.backend))
+            silent = failures.answer_timed_out(self._outgoing.backend)
+            self._let_down(self._connection, silent, "no answer in time")
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether this is all of an answer whose head is known; if so it is dealt with.
@@ -316,10 +304,13 @@ class Forwarding:
             connection.close() if self._sent_all else connection.abort()
         self._answer.end()
 
-    def _let_down(self, connection: UpstreamConnection | None, failure: BackendFailure) -> None:
+    def _let_down(
+        self, connection: UpstreamConnection | None, failure: BackendFailure, detail: object
+    ) -> None:
         """The backend had the request, and there is no answer that can be passed on."""
+        # The caller is told in general words, the operators where and why.
         if connection is not None:
-            self._outgoing.pool.unanswered(connection, failure.reason)
+            self._outgoing.pool.unanswered(connection, failure.reason, detail)
         self._broken(failure)
 
     def _broken(self, failure: BackendFailure | None) -> None:

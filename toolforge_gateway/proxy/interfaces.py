@@ -59,10 +59,11 @@ class IPool(Interface):
     def answered(connection):
         """The head of an answer has come on it."""
 
-    def unanswered(connection, reason):
+    def unanswered(connection, reason, detail):
         """A request was written to it, and no answer that can be read came.
 
         :param reason: a reason word.
+        :param detail: what went wrong, for the log.
         """
 
     def lost(connection):

@@ -23,6 +23,7 @@ from toolforge_gateway.proxy.interfaces import IPool
 from toolforge_gateway.proxy.lookout import Lookout
 from toolforge_gateway.proxy.marks import Marks
 from toolforge_gateway.proxy.places import Places
+from toolforge_gateway.proxy.reports import Reports
 from toolforge_gateway.proxy.upstream import Upstream
 from toolforge_gateway.transport.choice import Transports
 
@@ -179,15 +180,17 @@ class Pool:
         if marks.failures:
             marks.answered()
 
-    def unanswered(self, connection: UpstreamConnection, reason: str) -> None:
+    def unanswered(self, connection: UpstreamConnection, reason: str, detail: object) -> None:
         """See `IPool`."""
-        self.failed(connection.upstream, reason)
+        self.failed(connection.upstream, reason, detail)
 
-    def failed(self, upstream: Upstream, reason: str) -> None:
+    def failed(self, upstream: Upstream, reason: str, detail: object) -> None:
         """An address did not do its part.
 
         :param reason: a reason word.
+        :param detail: what went wrong, for the log.
         """
+        upstream.reports.tell(reason, detail)
         # After a reload it is the next pool's to judge the addresses that they share.
         if self._closed or upstream not in self._lookouts:
             return
@@ -365,9 +368,15 @@ class Pool:
         self._sort_out()
 
     def _new(self, address: UpstreamAddress) -> Upstream:
-        marks = self._marks.get(address) or Marks(self._reactor.seconds, self.chance)
+        seconds = self._reactor.seconds
         upstream = Upstream(
-            address, self._reactor, self._creator, self._transports, self.deadlines, marks
+            address,
+            self._reactor,
+            self._creator,
+            self._transports,
+            self.deadlines,
+            self._marks.get(address) or Marks(seconds, self.chance),
+            Reports(self.name, address, seconds),
         )
         lookout = self._lookouts[upstream] = Lookout(self, upstream)
         if self._closed:

@@ -186,5 +186,5 @@ class _Lent:
     def answered(self, connection: UpstreamConnection) -> None:
         """Checks are counted apart: an answer to one is none to a request."""
 
-    def unanswered(self, connection: UpstreamConnection, reason: str) -> None:
+    def unanswered(self, connection: UpstreamConnection, reason: str, detail: object) -> None:
         """See `answered`."""

@@ -15,6 +15,7 @@ from toolforge_gateway.config.values import UpstreamAddress
 from toolforge_gateway.proxy.figures import AddressFigures
 from toolforge_gateway.proxy.interfaces import IUpstream
 from toolforge_gateway.proxy.marks import Marks
+from toolforge_gateway.proxy.reports import Reports
 from toolforge_gateway.transport.choice import Transports
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ class Upstream:
         transports: Transports,
         deadlines: Deadlines,
         marks: Marks,
+        reports: Reports,
     ):
         self.address = address
         self.marks = marks
+        self.reports = reports
         self.idle: deque[UpstreamConnection] = deque()
         self.open = 0
         self.room = 0
