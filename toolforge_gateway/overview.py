@@ -107,8 +107,8 @@ class Overview:
         """Begin to keep the history.
 
         :param now_open: what is open at the moment, by name: `connections`,
-            `connections_refused` since the start, `requests_under_way`, `streams`, and the
-            limits as `..._limit`.
+            `connections_refused` since the start, and `connections_refused_per_address`,
+            `requests_under_way`, `streams`, and the limits as `..._limit`.
         :param draining: whether the service is about to end.
         :param rotation: looks at the files of TLS.
         :param lines_lost: how many lines of the access log nobody took.
@@ -160,9 +160,9 @@ class Overview:
             },
             catalogue.SERVED.name: {(self.worker,): self._traffic.ended_so_far},
         }
-        for name, measure in _OPEN.items():
+        for name, (measure, *labels) in _OPEN.items():
             if name in now_open:
-                own[measure.name] = {(): now_open[name]}
+                own.setdefault(measure.name, {})[tuple(labels)] = now_open[name]
         if "connections" in now_open:
             own[catalogue.WORKER_CONNECTIONS.name] = {(self.worker,): now_open["connections"]}
         if configuration is not None:
@@ -273,11 +273,16 @@ def _renewed(outlook: Outlook, view: Callable[[], View]) -> View | Deferred[View
     return view() if waiting is None else waiting.addCallback(lambda _: view())
 
 
-_OPEN = {
-    "connections": catalogue.CONNECTIONS,
-    "connections_limit": catalogue.CONNECTIONS_LIMIT,
-    "connections_refused": catalogue.CONNECTIONS_REFUSED,
-    "requests_under_way": catalogue.UNDER_WAY,
-    "requests_under_way_limit": catalogue.UNDER_WAY_LIMIT,
-    "streams": catalogue.STREAMS,
+_OPEN: Mapping[str, tuple[Any, ...]] = {
+    "connections": (catalogue.CONNECTIONS,),
+    "connections_limit": (catalogue.CONNECTIONS_LIMIT,),
+    "connections_refused": (catalogue.CONNECTIONS_REFUSED, "connections"),
+    "connections_refused_per_address": (
+        catalogue.CONNECTIONS_REFUSED,
+        "connections_per_address",
+    ),
+    "requests_under_way": (catalogue.UNDER_WAY,),
+    "requests_under_way_limit": (catalogue.UNDER_WAY_LIMIT,),
+    "streams": (catalogue.STREAMS,),
 }
+"""The measure of each thing that is open, and its labels."""

@@ -68,6 +68,7 @@ class Prepared:
             limits=configuration.limits,
             observer=observer,
             running=process.running,
+            addresses=process.addresses,
             allowed_origins=configuration.allowed_origins,
             trusted_proxies=configuration.trusted_proxies,
             new_request_id=process.new_request_id,

@@ -10,7 +10,7 @@ import attrs
 from twisted.internet.threads import deferToThreadPool
 
 from toolforge_gateway.deadlines import Deadlines
-from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.admission import Addresses, Entrance, TurnedAway, Turnstile
 from toolforge_gateway.edge.request_ids import RequestIds
 from toolforge_gateway.edge.tree import refuse
 from toolforge_gateway.overview import Overview
@@ -25,14 +25,16 @@ NEW_OBJECTS = 20_000
 
 @attrs.define(eq=False)
 class Process:
-    """One running gateway: its clock, its counters, its doors' common turnstiles."""
+    """One running gateway: its clock, its counters, what its doors have in common."""
 
     reactor: Any
     transports: Transports
     deadlines: Deadlines
     overview: Overview
-    connections: Turnstile
+    connections: Entrance
     """The clients that are connected."""
+    addresses: Addresses
+    """The same, each address by itself."""
     running: Turnstile
     """The exchanges under way."""
     frame: Frame
@@ -56,7 +58,8 @@ class Process:
             transports=transports or Transports(reactor),
             deadlines=deadlines,
             overview=Overview(reactor),
-            connections=Turnstile(0),
+            connections=Entrance(0, turned_away=TurnedAway("connections", deadlines.seconds)),
+            addresses=Addresses(TurnedAway("connections_per_address", deadlines.seconds)),
             running=Turnstile(0),
             frame=Frame(Assets("/docs/assets", refuse)),
             new_request_id=RequestIds(),

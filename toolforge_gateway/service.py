@@ -374,7 +374,8 @@ class GatewayService(Service):
         return {
             "connections": sum(len(server.connections) for server in servers),
             "connections_limit": self.process.connections.limit,
-            "connections_refused": self.process.connections.refused,
+            "connections_refused": self.process.connections.turned_away.count,
+            "connections_refused_per_address": self.process.addresses.turned_away.count,
             "requests_under_way": self.process.running.open,
             "requests_under_way_limit": self.process.running.limit,
             "streams": sum(server.streams() for server in servers),

@@ -23,7 +23,7 @@ from fuzz.phrase import Draw, Outcome, same_in_any_split
 from toolforge_gateway.auth.chain import AuthenticatorChain
 from toolforge_gateway.config import loads
 from toolforge_gateway.deadlines import Deadlines
-from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.admission import Addresses, TurnedAway, Turnstile
 from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.gatekeeper import Gatekeeper
 from toolforge_gateway.edge.local import LocalSite
@@ -219,6 +219,7 @@ def _converse(pieces: Sequence[bytes]) -> Outcome:
         limits=limits,
         observer=_Observer(),
         running=Turnstile(limits.requests),
+        addresses=Addresses(TurnedAway("connections_per_address", clock.seconds)),
         new_request_id=lambda: "id",
     )
     server = _Server(shared, CONFIGURATION.listen[0], _Verifier(), lambda host: False)  # type: ignore[arg-type]

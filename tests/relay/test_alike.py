@@ -24,7 +24,7 @@ from tests.clients.stage import pki
 from tests.relay.stage import Stage
 from tests.relay.test_forward_auth import encoded, escaped, proxy, xfcc
 from toolforge_gateway import config
-from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.admission import Addresses, TurnedAway, Turnstile
 from toolforge_gateway.edge.caller import Caller
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.server import Server, Shared
@@ -137,6 +137,7 @@ class AlikeTests(SynchronousTestCase):
             limits=prepared.configuration.limits,
             observer=None,
             running=Turnstile(4096),
+            addresses=Addresses(TurnedAway("connections_per_address", self.clock.seconds)),
             new_request_id=prepared.process.new_request_id,
             trusted_proxies=prepared.configuration.trusted_proxies,
         )

@@ -202,5 +202,7 @@ class FullTests(MetricsCase):
             Factory.forProtocol(End)
         )
         await plain.closed()
-        self.assertEqual(await self.value("toolforge_gateway_connections_refused_total"), 1)
+        refused = "toolforge_gateway_connections_refused_total"
+        self.assertEqual(await self.value(refused, limit="connections"), 1)
+        self.assertEqual(await self.value(refused, limit="connections_per_address"), 0)
         self.assertEqual(await self.value("toolforge_gateway_connections_limit"), 1)

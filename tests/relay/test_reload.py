@@ -13,7 +13,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.clients.stage import eventually, pki
-from tests.relay.ends import OK, Backend, answering, connect, silent
+from tests.relay.ends import OK, Backend, End, answering, connect, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway import config
 from toolforge_gateway.edge.connection import ServerConnection
@@ -322,6 +322,27 @@ class ReloadTests(Reloading):
         second = connect(pki(), self.port, None)
         await second.addBoth(lambda result: getattr(result, "lost", None) or True)
         self.assertEqual(self.service.process.connections.open, 1)
+
+    async def test_connections_of_an_address(self) -> None:
+        """A bound for each address counts who is connected already, over all listeners."""
+        client = await self.client()
+        document = self.document()
+        document["limits"] = {"connections_per_address": 1}
+        document["listen"].append(dict(document["listen"][0]))
+        await self.changed(document)
+        turned_away = self.service.process.addresses.turned_away
+        ports = [address.port for address in self.service.addresses()]
+        for number, port in enumerate(ports, 1):
+            other = connect(pki(), port, None)  # the reset may come while it is connecting
+            other.addCallbacks(End.closed, lambda failure: None)
+            await other
+            self.assertEqual(turned_away.count, number)
+        client.send(GET)
+        await client.until(b"\r\n\r\nok")
+        client.transport.abortConnection()
+        while self.service.process.connections.open:
+            await deferLater(reactor, 0.01, lambda: None)
+        await self.ask(GET)
 
     async def test_counters_stay(self) -> None:
         """What was counted before stays, and the status tells of the new configuration."""

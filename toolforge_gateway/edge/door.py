@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IPr
 from twisted.internet.protocol import Factory
 
 from toolforge_gateway.config.values import Listener
-from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.admission import Entrance
 from toolforge_gateway.edge.listening import over_tls
 from toolforge_gateway.edge.server import Server, Shared
 from toolforge_gateway.listen.sockets import Place, Sockets
@@ -48,7 +48,7 @@ class Door:
         place: Place,
         sockets: Sockets,
         transports: Transports,
-        turnstile: Turnstile,
+        entrance: Entrance,
         reactor: Any,
         front: Front | None = None,
         port: IListeningPort | None = None,
@@ -56,7 +56,7 @@ class Door:
         self.place = place
         self._sockets = sockets
         self._transports = transports
-        self._turnstile = turnstile
+        self._entrance = entrance
         self._reactor = reactor
         self._front = front or Front()
         self._own_port = port
@@ -82,7 +82,7 @@ class Door:
         else:
             self.server.adopt(shared, listener, side.verifier, side.names_host)
         self._front.current = over_tls(
-            self.server, listener, side.creator, self._transports, self._turnstile, self._reactor
+            self.server, listener, side.creator, self._transports, self._entrance, self._reactor
         )
         if self._port is None:
             self._port = self._accept(untouched)

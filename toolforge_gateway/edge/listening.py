@@ -12,7 +12,7 @@ from twisted.internet.interfaces import (
 )
 
 from toolforge_gateway.config.values import Listener
-from toolforge_gateway.edge.admission import Admission, Turnstile
+from toolforge_gateway.edge.admission import Admission, Entrance
 from toolforge_gateway.edge.proxy_protocol import ProxyProtocolFactory
 from toolforge_gateway.edge.server import Server
 from toolforge_gateway.transport.choice import Transports
@@ -23,7 +23,7 @@ def over_tls(
     listener: Listener,
     creator: IOpenSSLServerConnectionCreator,
     transports: Transports,
-    turnstile: Turnstile,
+    entrance: Entrance,
     clock: IReactorTime,
 ) -> IProtocolFactory:
     """Put everything before HTTP in front of a server."""
@@ -33,4 +33,4 @@ def over_tls(
         factory = ProxyProtocolFactory(
             factory, listener.proxy_protocol, clock, server.timeouts.handshake
         )
-    return Admission(factory, turnstile)
+    return Admission(factory, entrance)

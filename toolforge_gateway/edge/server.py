@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from sys import intern
@@ -16,7 +15,7 @@ from twisted.logger import Logger
 from toolforge_gateway import forwarded, tracecontext
 from toolforge_gateway.config.values import Limits, Listener, Timeouts, TrustedProxy
 from toolforge_gateway.deadlines import Deadlines
-from toolforge_gateway.edge.admission import Turnstile
+from toolforge_gateway.edge.admission import Addresses, Turnstile
 from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.clearance import Clearance
 from toolforge_gateway.edge.connection import ServerConnection
@@ -24,7 +23,6 @@ from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.forward_auth import ForwardAuth, Parties, is_asked
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.local import LocalSite
-from toolforge_gateway.edge.proxy_protocol import Address
 from toolforge_gateway.edge.tree import NOT_FOUND
 from toolforge_gateway.edge.upload import too_large
 from toolforge_gateway.edge.visitor import Visitor
@@ -68,6 +66,8 @@ class Shared:
     observer: IObserver
     running: Turnstile
     """The exchanges under way."""
+    addresses: Addresses
+    """The connections of each address."""
     new_request_id: Callable[[], str]
     allowed_origins: frozenset[bytes] = frozenset()
     trusted_proxies: tuple[TrustedProxy, ...] = ()
@@ -98,7 +98,6 @@ class Server(ServerFactory):
         self.draining = False
         self._late = 0.0
         self.connections: set[ServerConnection] = set()
-        self._by_address: Counter[Address] = Counter()
         self._date = (0, b"")
         self._empty: Deferred[None] | None = None
         self._take(shared, listener, verifier, names_host)
@@ -180,11 +179,9 @@ class Server(ServerFactory):
 
     def admit(self, connection: ServerConnection) -> bool:
         """Count a connection in, unless its address has too many."""
-        most, address = self.limits.connections_per_address, connection.caller.address
-        if most is not None and address is not None:
-            if self._by_address[address] >= most:
-                return False
-            self._by_address[address] += 1
+        most = self.limits.connections_per_address
+        if not self._shared.addresses.enter(connection.caller.address, most):
+            return False
         self.connections.add(connection)
         self._shared.deadlines.watch(connection)
         return True
@@ -194,11 +191,7 @@ class Server(ServerFactory):
         if connection not in self.connections:
             return
         self.connections.remove(connection)
-        address = connection.caller.address
-        if address in self._by_address:
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+        self._shared.addresses.leave(connection.caller.address)
         self._shared.deadlines.forget(connection)
         if self._empty is not None and not self.connections:
             empty, self._empty = self._empty, None

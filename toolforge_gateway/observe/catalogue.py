@@ -105,7 +105,10 @@ BYTES_OUT = _counter("answer_body_bytes", "Bytes of answers' bodies.", "backend"
 CONNECTIONS = _gauge("connections", "Connections of clients that are open.")
 CONNECTIONS_LIMIT = _gauge("connections_limit", "How many connections of clients may be open.")
 CONNECTIONS_REFUSED = _counter(
-    "connections_refused", "Connections that were closed at once because of that limit."
+    "connections_refused",
+    "Connections that were closed at once because of a limit: connections or"
+    " connections_per_address.",
+    "limit",
 )
 UNDER_WAY = _gauge("requests_under_way", "Requests that are not over.")
 UNDER_WAY_LIMIT = _gauge("requests_under_way_limit", "How many requests may be under way.")
