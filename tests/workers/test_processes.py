@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -32,11 +33,14 @@ from toolforge_gateway.testing.ports import free_port
 TWISTD = "from twisted.scripts.twistd import run; run()"
 SCRIPT = "from toolforge_gateway.cli.main import run; run()"
 BROKEN = """\
-import os, sys
-if os.path.exists({flag!r}) and "toolforge_gateway.workers.worker" in sys.orig_argv:
-    sys.exit("no such luck")
+import os, signal, sys, time
+if "toolforge_gateway.workers.worker" in sys.orig_argv:
+    if os.path.exists({flag!r}):
+        sys.exit("no such luck")
+    signal.signal(signal.SIGWINCH, lambda number, frame: time.sleep(3600))
 """
-"""A package that was upgraded to one that does not start: Python imports it before all else."""
+"""A package that was upgraded to one that does not start, or that hangs at a signal: Python imports
+it before all else."""
 PATIENCE = 30.0
 
 
@@ -333,9 +337,51 @@ class ServingTests(Program):
             await deferLater(reactor, 0.02, lambda: None)
         upstream.send(OK)
         await client.until(b"\r\n\r\nok")
-        while any(map(lives, workers)):
-            self.assertLess(reactor.seconds(), deadline)
-            await deferLater(reactor, 0.02, lambda: None)
+        await gone(workers)
+
+
+class SlowlyEndingTests(Program):
+    """What runs may go on for longer than any test waits."""
+
+    keys = {"timeouts": {"drain": 600}}
+
+    async def under_way(self) -> None:
+        """Somebody waits for an answer."""
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+
+    async def test_at_once(self):
+        """A second SIGTERM ends all at once: those who drain, and those whom a restart has
+        relieved before."""
+        self.backend.script = silent
+        await self.under_way()
+        done = await self.command("restart", "-c", str(self.file))
+        self.assertEqual(done.code, 0, done.said)
+        await self.under_way()
+        workers = {pid: state for _, pid, state, _ in await self.state()}
+        self.assertEqual(set(workers.values()), {"ready", "draining"})
+        self.program.signal("TERM")
+        await self.eventually(lambda: not self.accepts(), "nobody is let in")
+        self.assertTrue(any(map(lives, workers)))
+        self.program.signal("TERM")
+        end = await self.program.ended
+        self.assertEqual(end.signal, signal.SIGTERM, end.said)
+        await gone(workers)
+
+
+class HungTests(Program):
+    keys = {"timeouts": {"drain": 1}}
+
+    async def test_hung_orphan(self):
+        """A worker that hangs ends all the same when its supervisor has been killed, so that the
+        next gateway has its ports."""
+        workers = list((await self.ready()).values())
+        os.kill(workers[0], signal.SIGWINCH)
+        self.program.signal("KILL")
+        await gone(workers)
+        self.assertFalse(self.accepts())
 
 
 class ChangingTests(Program):
@@ -580,6 +626,15 @@ class SystemdTests(Program):
         end = await self.program.ended
         self.assertEqual((end.code, end.signal), (0, None), end.said)
         self.assertIn(b"STOPPING=1", self.news())
+
+
+async def gone(workers: Iterable[int]) -> None:
+    """Wait for the end of all of them."""
+    deadline = reactor.seconds() + PATIENCE
+    while living := [pid for pid in workers if lives(pid)]:
+        if reactor.seconds() > deadline:
+            raise AssertionError(f"they live: {living}")
+        await deferLater(reactor, 0.02, lambda: None)
 
 
 def lives(pid: int) -> bool:

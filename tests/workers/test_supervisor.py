@@ -526,6 +526,15 @@ class EndTests(CrewCase):
         self.assertEqual(self.sockets.opened, {})
         self.assertEqual(len(self.processes), 2)
 
+    def test_relieved(self) -> None:
+        """Who drains already, relieved by others, hears that these end as well."""
+        self.successResultOf(
+            self.successResultOf(self.supervisor.restarting(configuration(2))).commit()
+        )
+        self.supervisor.stopService()
+        for process in self.processes:
+            self.assertEqual(process.calls[-1], ("Drain", {"relieved": False}))
+
     def test_starting(self) -> None:
         """Who has not begun yet is killed, and who waits to come does not."""
         self.next = [deaf("Prepare")]

@@ -206,6 +206,8 @@ class Member:
         """
         if self.state is State.STARTING or self.configuration is None:
             self.kill()
+        if self.state is State.DRAINING and not relieved:
+            self._drain(relieved)
         if self.state is not State.READY:
             return
         timeouts = self.configuration.timeouts if self.configuration is not None else None
@@ -214,7 +216,7 @@ class Member:
             patience += timeouts.drain + (0 if relieved else timeouts.lame_duck)
         self._become(State.DRAINING)
         self._patience = self._clock.callLater(patience, self._overdue)
-        self._call(Drain, ASKED, relieved=relieved).addErrback(self._does_not, "drain")
+        self._drain(relieved)
 
     def reopen(self) -> None:
         """Have it open its log's file anew."""
@@ -271,6 +273,9 @@ class Member:
 
     def _call(self, command: Any, patience: float, **arguments: Any) -> Deferred[dict[str, Any]]:
         return self._process.call(command, **arguments).addTimeout(patience, self._clock)
+
+    def _drain(self, relieved: bool) -> None:
+        self._call(Drain, ASKED, relieved=relieved).addErrback(self._does_not, "drain")
 
     def _forget(self) -> None:
         self._call(Abandon, ASKED).addErrback(self._does_not, "go on")

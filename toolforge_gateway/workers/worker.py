@@ -35,6 +35,7 @@ from toolforge_gateway.service import Change, GatewayService
 from toolforge_gateway.transport.choice import Transports
 from toolforge_gateway.transport.turns import Turns
 from toolforge_gateway.workers import wire
+from toolforge_gateway.workers.orphan import end_when_orphaned
 from toolforge_gateway.workers.share import share_of
 
 log = Logger()
@@ -42,6 +43,8 @@ log = Logger()
 BETWEEN_FIGURES = 1.0
 LAST_WORDS = 2.0
 """Seconds that the supervisor may take to hear what we have measured at the end."""
+ALONE = 5.0
+"""Seconds beyond `timeouts.drain` that we may take to end without a supervisor."""
 
 
 class Worker:
@@ -61,6 +64,7 @@ class Worker:
         self._change: Change | _First | None = None
         self._taken: list[Place] = []
         self._leaving = False
+        self._for_good = False
         self._name = ""
         self._channel: Any = None
         self._tells = LoopingCall(self._tell)
@@ -77,6 +81,14 @@ class Worker:
         """There is none any more: nobody would replace us, or tell us anything."""
         self._channel = None
         self.drain(relieved=True)
+
+    @property
+    def alone(self) -> float:
+        """Seconds that the end may take where there is no supervisor any more."""
+        if self._for_good or self._service is None:
+            # Who ends the supervisor while all come to their end wants all of them gone now.
+            return 0.0
+        return self._service.prepared.configuration.timeouts.drain + ALONE
 
     def take(self, place: Place, descriptor: int) -> None:
         """Have a socket, for what is prepared next."""
@@ -146,8 +158,10 @@ class Worker:
     def drain(self, relieved: bool) -> None:
         """Serve what runs, and end.
 
-        :param relieved: whether others serve in our stead, so that nobody has to be warned.
+        :param relieved: whether others serve in our stead, so that nobody has to be warned; it may
+            be said later that they do not any more.
         """
+        self._for_good = self._for_good or not relieved
         if self._leaving:
             return
         self._leaving = True
@@ -299,6 +313,7 @@ def main(number: int) -> None:
         os.set_inheritable(each, False)
     worker = Worker(reactor, Turns(wire.BOARD, number), lambda: _end(reactor, channel))
     channel = SupervisorChannel(worker)
+    end_when_orphaned(lambda: worker.alone)
     # Whoever ends or hangs up a whole group of processes, a terminal for one, means the supervisor:
     # it says when to drain, and how.  A worker that did so by itself would be missed by nobody
     # until its last stream has ended.
