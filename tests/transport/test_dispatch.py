@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.coroutines import CoroutineCase
 from toolforge_gateway.transport.choice import Transports
-from toolforge_gateway.transport.dispatch import READ, WRITE, Dispatcher
+from toolforge_gateway.transport.dispatch import READ, TURN, WRITE, Dispatcher
 
 
 class DispatcherTests(CoroutineCase):
@@ -59,6 +59,42 @@ class DispatcherTests(CoroutineCase):
         peer.send(b"x")
         await self.turns()
         self.assertEqual(len(self.seen), 1)
+        self.assertNotIn(self.dispatcher, reactor.getReaders())
+
+    def test_meanwhile(self):
+        """What comes while events are handled is handled in the same turn of the reactor."""
+        other, peer = socket.socketpair()
+        self.addCleanup(other.close)
+        self.addCleanup(peer.close)
+
+        def answer(events: int) -> None:
+            self.ours.recv(1)
+            peer.send(b"y")
+
+        def answered(events: int) -> None:
+            self.seen.append(events)
+            other.recv(1)
+
+        self.dispatcher.watch(self.ours.fileno(), READ, answer)
+        self.dispatcher.watch(other.fileno(), READ, answered)
+        self.theirs.send(b"x")
+        self.dispatcher.doRead()
+        self.assertEqual(len(self.seen), 1)
+        self.dispatcher.forget(self.ours.fileno())
+        self.dispatcher.forget(other.fileno())
+
+    def test_reactors_turn(self):
+        """However much there is to do, the reactor has its turn after so many events; and the last
+        descriptor may go in the middle of them."""
+        self.dispatcher.watch(self.ours.fileno(), READ, self.seen.append)
+        self.theirs.send(b"x")
+        self.dispatcher.doRead()
+        self.assertEqual(len(self.seen), TURN)
+        self.dispatcher.forget(self.ours.fileno())
+        self.dispatcher.watch(
+            self.ours.fileno(), READ, lambda events: self.dispatcher.forget(self.ours.fileno())
+        )
+        self.dispatcher.doRead()
         self.assertNotIn(self.dispatcher, reactor.getReaders())
 
     async def test_broken_handler(self):
