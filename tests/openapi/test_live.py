@@ -12,11 +12,11 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from toolforge_gateway.config.values import UpstreamURL
+from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
 from toolforge_gateway.openapi import assemble as room
 from toolforge_gateway.openapi.assemble import EXTENSION
 from toolforge_gateway.openapi.fetch import CannotFetch, Fetched, Source
-from toolforge_gateway.openapi.live import LiveDocument
+from toolforge_gateway.openapi.live import Fetch, LiveDocument
 from toolforge_gateway.openapi.part import Settings
 
 URL = UpstreamURL("10.1.2.3", 8443, "")
@@ -56,13 +56,13 @@ class Case(SynchronousTestCase):
         self.says("jobs", document("Jobs"))
         self.says("builds", document("Builds", 3))
 
-    def make(self, *apis: str) -> LiveDocument:
+    def make(self, *apis: str, fetch: Fetch | None = None, **keys: Any) -> LiveDocument:
         live = LiveDocument(
-            tuple(Source(api, f"/{api}", URL, "/openapi.json", None) for api in apis),
+            tuple(Source(api, f"/{api}", URL, "/openapi.json", None, **keys) for api in apis),
             Settings("All", "1"),
             60,
             self.clock,
-            self.fetch,
+            fetch or self.fetch,
             self.offload,
             lambda data, kind: data,
             lambda low, high: high,
@@ -101,6 +101,29 @@ class Case(SynchronousTestCase):
     def state(self, api: str) -> dict:
         """What the document says of an API."""
         return {key: self.shown()[EXTENSION][api][key] for key in ("fetched_at", "stale", "error")}
+
+
+class PlacesTests(Case):
+    """An API that is in several places."""
+
+    def test_silent_place(self) -> None:
+        """A place that gives no document is asked last the next time; one that does stays first."""
+        bad, good = (UpstreamAddress(f"192.0.2.{n}", 443) for n in (1, 2))
+        asked: list[UpstreamAddress] = []
+
+        def fetch(source: Source, etag: str | None) -> Deferred:
+            asked.append(source.places[0])
+            if source.places[0] is bad:
+                return fail(CannotFetch("did not answer within 10 s"))
+            return succeed(fetched(document("Jobs")))
+
+        live = self.make("jobs", fetch=fetch, places=(bad, good))
+        live.start()
+        self.assertEqual(live.states()[0].error, "did not answer within 10 s")
+        for _ in range(3):
+            self.clock.advance(66)
+            self.assertIsNone(live.states()[0].error)
+        self.assertEqual(asked, [bad, good, good, good])
 
 
 class ScheduleTests(Case):

@@ -93,6 +93,11 @@ class Source:
     """Where it is dialled, one after the other until one takes the connection; empty: where the URL
     says."""
 
+    def beginning_elsewhere(self) -> Source:
+        """The same with the first place last: one that takes connections and gives no document
+        would otherwise keep all others from being asked."""
+        return attrs.evolve(self, places=self.places[1:] + self.places[:1])
+
 
 @attrs.frozen
 class Fetched:

@@ -217,7 +217,12 @@ def _looked(account: Account, good: bool, result: Any, now: float) -> Account:
         if not isinstance(wrong, CannotFetch):
             log.failure("OpenAPI: {api} could not be asked", result, api=account.source.api)
             wrong = CannotFetch("could not be asked")
-        return attrs.evolve(account, fault=wrong.sentence, fault_detail=wrong.detail)
+        return attrs.evolve(
+            account,
+            fault=wrong.sentence,
+            fault_detail=wrong.detail,
+            source=account.source.beginning_elsewhere(),
+        )
     return account.fetched(result, now)
 
 
