@@ -21,13 +21,14 @@ from toolforge_gateway.auth.explain import explain as explain_identity
 from toolforge_gateway.config.values import Backend, Configuration
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.forward_auth import NOT_A_PROXY, is_asked, is_proxy
-from toolforge_gateway.edge.tree import NOT_FOUND, is_own_page
+from toolforge_gateway.edge.tree import NOT_FOUND, is_own_page, is_personal
 from toolforge_gateway.errors import GatewayError, Refusal
 from toolforge_gateway.http.head import HeadLimits, parse_request_head
 from toolforge_gateway.http.message import RequestHead
 from toolforge_gateway.http.origin import web_origin
 from toolforge_gateway.http.target import check_target
 from toolforge_gateway.model import Certificate, Decision, Evidence, Identity
+from toolforge_gateway.pages.answers import READ_ONLY
 from toolforge_gateway.policy import ToolforgeAuthorizer
 from toolforge_gateway.routing import RouteTable
 from toolforge_gateway.tls.shown import ShownCertificates, Unverified
@@ -121,6 +122,9 @@ async def _explain(
     configuration: Configuration, loaded: parts.Parts, question: Question
 ) -> Explanation:
     lines: list[Line] = []
+    first, *others = configuration.listen
+    if others:
+        lines.append(Line("listener", f"{first.endpoint}, as the first of {len(others) + 1}"))
     try:
         certificate = _certificate(configuration, loaded, question, lines)
         head = _head(configuration, question)
@@ -131,11 +135,6 @@ async def _explain(
             return Explanation(tuple(lines), allowed=True)
         if certificate is not None and _sites(configuration, loaded).refuses(head):
             raise CROSS_SITE
-        if backend is None:
-            if not is_own_page(target.path):
-                raise NOT_FOUND
-            lines.append(Line("decision", "allowed, own-page: it is open to everyone"))
-            return Explanation(tuple(lines), allowed=True)
         wanted = loaded.chain.headers
         evidence = Evidence(
             certificate=certificate,
@@ -143,14 +142,25 @@ async def _explain(
             method=question.method,
             path=target.path,
             query=target.query,
-            backend=backend.name,
+            backend=None if backend is None else backend.name,
             headers=tuple(
                 (name.decode("ascii").lower(), value.decode("latin-1"))
                 for name, value in head.fields
                 if name.decode("ascii").lower() in wanted
             ),
         )
-        identity = await _identity(loaded, evidence, lines)
+        if backend is not None or is_personal(target.path):
+            patience = configuration.timeouts.response_head
+            identity = await _identity(loaded, evidence, patience, lines)
+        if backend is None:
+            if not _is_page(configuration, target.path):
+                raise NOT_FOUND
+            if question.method not in ("GET", "HEAD"):
+                raise READ_ONLY
+            below = target.path.startswith("/docs/")
+            known = "what there is of it is open to everyone" if below else "it is open to everyone"
+            lines.append(Line("decision", f"allowed, own-page: {known}"))
+            return Explanation(tuple(lines), allowed=True)
         decision = ToolforgeAuthorizer().authorize(
             identity, backend.route, question.method, target.path
         )
@@ -183,7 +193,9 @@ def _certificate(
         certificate = shown.examine(question.certificates)
     except Unverified as error:
         names = ", ".join(each.name for each in configuration.listen[0].tls.client_cas)
-        raise HandshakeWouldFail(f"not from one of the client CAs {names}: {error.why}") from None
+        raise HandshakeWouldFail(
+            f"OpenSSL refuses the certificate, by the client CAs {names}: {error.why}"
+        ) from None
     subject = ",".join(f"{kind}={value}" for kind, value in certificate.subject.attributes)
     until = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(certificate.not_after))
     kinds = ", ".join(sorted(kind.value for kind in certificate.identifies))
@@ -222,7 +234,10 @@ def _sites(configuration: Configuration, loaded: parts.Parts) -> SiteRule:
 
 
 def _head(configuration: Configuration, question: Question) -> RequestHead:
-    fields = "".join(f"{header}\r\n" for header in ("Host: gateway", *question.headers))
+    headers = question.headers
+    if not any(header.lower().startswith("host:") for header in headers):
+        headers = ("Host: gateway", *headers)
+    fields = "".join(f"{header}\r\n" for header in headers)
     text = f"{question.method} {question.target} HTTP/1.1\r\n{fields}\r\n"
     limits = configuration.limits
     return parse_request_head(
@@ -243,8 +258,16 @@ def _route(configuration: Configuration, path: str, lines: list[Line]) -> Backen
     return backend
 
 
-async def _identity(loaded: parts.Parts, evidence: Evidence, lines: list[Line]) -> Identity:
-    explanation = await explain_identity(loaded.chain, evidence)
+def _is_page(configuration: Configuration, path: str) -> bool:
+    if path in ("/openapi.json", "/openapi.yaml"):
+        return any(backend.openapi is not None for backend in configuration.backends)
+    return is_own_page(path)
+
+
+async def _identity(
+    loaded: parts.Parts, evidence: Evidence, patience: float, lines: list[Line]
+) -> Identity:
+    explanation = await explain_identity(loaded.chain, evidence, loaded.clock, patience)
     lines.extend(Line("authenticator", str(step)) for step in explanation.steps)
     if isinstance(explanation.answer, Refusal):
         raise explanation.answer

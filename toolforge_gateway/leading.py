@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from toolforge_gateway._version import __version__
 from toolforge_gateway.config.options import by_line
-from toolforge_gateway.config.values import Configuration
+from toolforge_gateway.config.values import Configuration, Control
 from toolforge_gateway.control.commands import Impossible, Report
 from toolforge_gateway.control.serve import ControlPort, IControlled
 from toolforge_gateway.errors import Complaint, ConfigurationError
@@ -24,7 +24,13 @@ from toolforge_gateway.explain import Question, explain
 from toolforge_gateway.reload import Change, Outcome, Prepare, Reloader
 from toolforge_gateway.service import CannotListen, GatewayService
 
-_REMEDY = "stop what has it, or choose another path that the gateway's user may write to"
+
+def cannot_listen(control: Control, error: OSError) -> Complaint:
+    """The complaint about a control socket that cannot be made."""
+    return control.origin.complaint(
+        f"cannot listen on {control.socket}: {error.strerror or error}",
+        "stop what has it, or choose another path that the gateway's user may write to",
+    )
 
 
 class Led(Protocol):
@@ -167,10 +173,7 @@ class ControlService(Service):
         try:
             return ControlPort(path, self._controlled, self._reactor)
         except OSError as error:
-            why = error.strerror or str(error)
-            raise ConfigurationError(
-                [configuration.control.origin.complaint(f"cannot listen on {path}: {why}", _REMEDY)]
-            ) from None
+            raise ConfigurationError([cannot_listen(configuration.control, error)]) from None
 
     def _move(self, to: ControlPort | None) -> None:
         former, self._port = self._port, to

@@ -32,6 +32,8 @@ class Parts:
     upstream: UpstreamSide | None
     """None when the configuration has no `upstream_tls`, and so no backends."""
     chain: AuthenticatorChain
+    clock: IReactorTime = attrs.field(eq=False, repr=False)
+    """What they go by."""
 
 
 def load(configuration: Configuration, clock: IReactorTime) -> Parts:
@@ -66,4 +68,4 @@ def load(configuration: Configuration, clock: IReactorTime) -> Parts:
             sorted(dict.fromkeys(complaints), key=lambda complaint: complaint.line or 0)
         )
     assert chain is not None, "None only after a complaint"
-    return Parts(tuple(side for side in sides if side is not None), upstream, chain)
+    return Parts(tuple(side for side in sides if side is not None), upstream, chain, clock)

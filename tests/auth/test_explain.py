@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.auth.evidence import TOKEN, deployment, service, tool
@@ -31,7 +32,7 @@ class ExplainTest(SynchronousTestCase):
 
     def lines(self, evidence: Evidence) -> list[str]:
         """The steps as `explain` prints them; no token is in any."""
-        explanation = self.successResultOf(explain(self.chain, evidence))
+        explanation = self.successResultOf(explain(self.chain, evidence, Clock(), 60))
         lines = [str(step) for step in explanation.steps]
         self.assertNotIn(TOKEN, repr(lines))
         self.answer = explanation.answer
@@ -91,10 +92,26 @@ class ExplainTest(SynchronousTestCase):
     def test_deferred(self) -> None:
         """A slow stranger is waited for, and needs to explain nothing."""
         waiting: Deferred[None] = Deferred()
-        asked = explain(AuthenticatorChain([per_request(waiting), per_request(A)]), Evidence(None))
+        chain = AuthenticatorChain([per_request(waiting), per_request(A)])
+        asked = explain(chain, Evidence(None), Clock(), 60)
         self.assertNoResult(asked)
         waiting.callback(None)
         lines = [str(step) for step in self.successResultOf(asked).steps]
         self.assertEqual(
             lines, ["scripted: not its caller: nothing here for it", "scripted: tool a"]
         )
+
+    def test_too_late(self) -> None:
+        """All of them together have so long, as they have for a request."""
+        first, second, clock = Deferred(), Deferred(), Clock()
+        chain = AuthenticatorChain([per_request(first), per_request(second)])
+        asked = explain(chain, Evidence(None), clock, 60)
+        clock.advance(50)
+        first.callback(None)
+        clock.advance(9)
+        self.assertNoResult(asked)
+        clock.advance(1)
+        explanation = self.successResultOf(asked)
+        self.assertEqual(explanation.answer.reason, "decision-timeout")
+        self.assertEqual(len(explanation.steps), 2)
+        self.assertEqual(clock.getDelayedCalls(), [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -173,6 +174,51 @@ class CheckTests(CommandLine):
         self.assertIn("warning: ", err)
         self.assertIn(f"{self.file}:", err)
 
+    def check(self, more: str) -> tuple[int, str, str]:
+        """Check the configuration with some more lines."""
+        self.configure()
+        self.file.write_text(self.file.read_text() + more)
+        return self.call("check", "--config", str(self.file))
+
+    def test_places(self) -> None:
+        """It says where the gateway's own files go, makes none of them, and says what is missing
+        there now: whoever starts the gateway may make that."""
+        code, out, err = self.check("control: {socket: x/control}\naccess_log: {file: x/log}\n")
+        self.assertEqual((code, err), (0, ""))
+        for what, name in (("control", "control"), ("access log", "log")):
+            where = self.folder / "x" / name
+            self.assertIn(f"{what:10} {where} (its folder is not there now)\n", out)
+        (self.folder / "x").mkdir()
+        _, out, _ = self.call("check", "--config", str(self.file))
+        self.assertNotIn("not there", out)
+        self.assertEqual(list((self.folder / "x").iterdir()), [])
+        _, out, _ = self.check("access_log: {to: syslog, socket: nobody}\n")
+        self.assertIn("access log syslog (nobody takes lines there now)\n", out)
+        self.assertIn("access log stdout\n", self.check("")[1])
+
+    def test_impossible_places(self) -> None:
+        """Where the gateway could not make its files is complained of, as it would at the start."""
+        (self.folder / "folder").mkdir()
+        (self.folder / "folder" / "log").write_text("kept")
+        code, _, err = self.check("control: {socket: gateway.yaml}\naccess_log: {file: folder}\n")
+        self.assertEqual(code, 2)
+        [control, log] = err.splitlines()
+        self.assertIn(
+            f"control.socket: cannot listen on {self.file}: something that is no", control
+        )
+        self.assertIn(f"access_log.file: {self.folder}/folder cannot be opened: Is a dir", log)
+        self.check("access_log: {file: folder/log}\n")
+        self.assertEqual((self.folder / "folder" / "log").read_text(), "kept")
+
+    def test_places_of_others(self) -> None:
+        """So is a folder, or a file, that this user may not write to."""
+        access, folder = os.access, self.folder / "folder"
+        folder.mkdir()
+        self.patch(os, "access", lambda path, mode: path != folder and access(path, mode))
+        code, _, err = self.check("control: {socket: folder/c}\naccess_log: {file: folder/l}\n")
+        self.assertEqual(code, 2)
+        self.assertEqual(err.count("Permission denied"), 2, err)
+
 
 class ExplainTests(CommandLine):
     """`explain` says who a caller is and why it may or may not."""
@@ -294,7 +340,7 @@ class ExplainTests(CommandLine):
         code, out = self.explain("-C", certificate, "GET", "/jobs/v1/tool/alpha/jobs")
         self.assertEqual(code, 1)
         self.assertIn("during the TLS handshake", out)
-        self.assertIn("client CAs kubernetes, backend", out)
+        self.assertIn("by the client CAs kubernetes, backend: unable to get local issuer", out)
 
     def test_expired(self) -> None:
         """So would one that is out of date."""
@@ -304,7 +350,27 @@ class ExplainTests(CommandLine):
         )
         code, out = self.explain("-C", certificate, "GET", "/jobs/v1/tool/alpha/jobs")
         self.assertEqual(code, 1)
-        self.assertIn("expired", out)
+        self.assertIn("certificate has expired", out)
+        self.assertNotIn("not from", out)
+
+    def test_host(self) -> None:
+        """A request's Host may be given, as other headers may."""
+        code, out = self.explain("-H", "Host: api.example", "GET", "/jobs/v1/tool/alpha/jobs")
+        self.assertEqual(code, 0, out)
+        code, out = self.explain("-H", "Host: a b", "GET", "/jobs/v1/tool/alpha/jobs")
+        self.assertIn("refused, 400 bad-host", out)
+
+    def test_several_listeners(self) -> None:
+        """With several listeners it says by which of them it goes."""
+        self.assertNotIn("listener:", self.explain("GET", "/healthz")[1])
+        text = self.file.read_text()
+        more = "  - endpoint: tcp:8444\n    tls: {certificate: server.crt, private_key: server.key,"
+        more += " client_certificate: none}\nupstream_tls:"
+        self.file.write_text(text.replace("upstream_tls:", more))
+        self.assertIn(
+            "listener:      tcp:8443, as the first of 2",
+            self.explain("GET", "/healthz")[1],
+        )
 
     def test_wrong_usage(self) -> None:
         """What the gateway itself refuses about a certificate has its own reason."""

@@ -34,6 +34,14 @@ class Authenticator(Protocol):
 Answer = Identity | Refusal | None
 """An authenticator's answer as a value: nothing here, an identity, a no."""
 
+TOO_LATE = Refusal(
+    503,
+    "decision-timeout",
+    "who you are could not be checked in time: please retry in a minute, and tell the Toolforge"
+    " admins if it lasts",
+)
+"""What becomes of a request when an authenticator takes too long."""
+
 
 def not_recognized(evidence: Evidence) -> BadEvidence:
     """A good certificate that nobody knows; it is never "no evidence"."""
@@ -140,6 +148,7 @@ class Standing:
         self._settled: Identity | None = None
         self._waiting: list[Callable[[], None]] | None = []
         self._pending: Deferred[None] | None = None
+        self._thinking = ""
         self._ask_connection(evidence, 0)
 
     def settled(self, now: float) -> Identity | None:
@@ -196,6 +205,19 @@ class Standing:
             return self._ask_request(evidence, 0)
         return self._once_connected(evidence)
 
+    def overdue(self, patience: float) -> Refusal:
+        """Say in the log who has not answered; gives what becomes of the request.
+
+        :param patience: seconds that there were.
+        """
+        self._chain.log.error(
+            "{who} has not said within {patience:g} s who a caller is",
+            # At /auth it was asked about somebody else than who is at the connection.
+            who=f"authenticator {self._thinking}" if self._thinking else "an authenticator",
+            patience=patience,
+        )
+        return TOO_LATE.with_traceback(None)
+
     def _ask_connection(self, evidence: Evidence, start: int) -> None:
         """Ask those that depend on the connection, from the `start`th on."""
         for at, authenticator in enumerate(self._chain.authenticators[start:], start):
@@ -204,6 +226,7 @@ class Standing:
                 continue
             answer = self._chain.ask(authenticator, evidence)
             if isinstance(answer, Deferred):
+                self._thinking = authenticator.name
                 self._pending = answer.addCallback(self._connection_answered, evidence, at)
                 return
             if answer is not None:
@@ -251,6 +274,7 @@ class Standing:
         for at, authenticator in enumerate(self._per_request[start:], start):
             answer = self._chain.ask(authenticator, evidence)
             if isinstance(answer, Deferred):
+                self._thinking = authenticator.name
                 return answer.addCallback(self._request_answered, evidence, at)
             if answer is not None:
                 return _identity_or_raise(answer)

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import attrs
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import Interface
 
-from toolforge_gateway.auth.chain import Answer, Authenticator, AuthenticatorChain, not_recognized
+from toolforge_gateway.auth.chain import (
+    TOO_LATE,
+    Answer,
+    Authenticator,
+    AuthenticatorChain,
+    not_recognized,
+)
 from toolforge_gateway.errors import Refusal
 from toolforge_gateway.model import ANONYMOUS, DependsOn, Evidence, Identity
 
@@ -45,7 +52,9 @@ class Explanation:
     answer: Identity | Refusal
 
 
-def explain(chain: AuthenticatorChain, evidence: Evidence) -> Deferred[Explanation]:
+def explain(
+    chain: AuthenticatorChain, evidence: Evidence, clock: IReactorTime, patience: float
+) -> Deferred[Explanation]:
     """Ask each authenticator in turn and keep what it says.
 
     With authenticators that answer at once, as the built-in ones do, the
@@ -53,19 +62,27 @@ def explain(chain: AuthenticatorChain, evidence: Evidence) -> Deferred[Explanati
 
     :param evidence: complete; each authenticator sees of it what it would see
         of a real request.
+    :param patience: seconds that all of them have together.
     :return: does not fail for a refusal: that is an `Explanation` too.
     """
-    return ensureDeferred(_explain(chain, evidence))
+    return ensureDeferred(_explain(chain, evidence, clock, patience))
 
 
-async def _explain(chain: AuthenticatorChain, evidence: Evidence) -> Explanation:
+async def _explain(
+    chain: AuthenticatorChain, evidence: Evidence, clock: IReactorTime, patience: float
+) -> Explanation:
+    until = clock.seconds() + patience
     of_connection = Evidence(evidence.certificate, evidence.address)
     steps: list[Step] = []
     for authenticator in chain.authenticators:
         by_connection = authenticator.depends_on is DependsOn.CONNECTION
         seen = of_connection if by_connection else evidence
         asked = chain.ask(authenticator, seen)
-        answer = await asked if isinstance(asked, Deferred) else asked
+        if isinstance(asked, Deferred):
+            left = max(until - clock.seconds(), 0.0)
+            answer: Answer = await asked.addTimeout(left, clock, lambda *_: TOO_LATE)
+        else:
+            answer = asked
         steps.append(Step(authenticator.name, _words(authenticator, answer, seen)))
         if answer is not None:
             return Explanation(tuple(steps), answer)

@@ -8,7 +8,11 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorTime
 
 from toolforge_gateway import config, parts
-from toolforge_gateway.config.values import TrustedProxy
+from toolforge_gateway.config.values import Configuration, TrustedProxy
+from toolforge_gateway.control import place
+from toolforge_gateway.errors import Complaint, ConfigurationError
+from toolforge_gateway.leading import cannot_listen
+from toolforge_gateway.observe import sinks
 
 
 def check(file: Path, clock: IReactorTime) -> int:
@@ -19,6 +23,7 @@ def check(file: Path, clock: IReactorTime) -> int:
     """
     configuration = config.load(file)
     loaded = parts.load(configuration, clock)
+    places = _places(configuration)
     for warning in dict.fromkeys(configuration.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     for listener, side in zip(configuration.listen, loaded.listeners, strict=True):
@@ -38,8 +43,39 @@ def check(file: Path, clock: IReactorTime) -> int:
     if configuration.allowed_origins:
         origins = [origin.decode("ascii") for origin in sorted(configuration.allowed_origins)]
         print(f"origins    {', '.join(origins)}")
+    for line in places:
+        print(line)
     print(f"{file}: fine")
     return 0
+
+
+def _places(configuration: Configuration) -> list[str]:
+    """Where the gateway makes something itself, and what is missing there just now.
+
+    :raise ConfigurationError: it could not be made there.
+    """
+    complaints: list[Complaint] = []
+    lines = []
+    control, access_log = configuration.control, configuration.access_log
+    if control is not None:
+        try:
+            lines.append(_place("control", control.socket, place.not_now(control.socket)))
+        except OSError as error:
+            complaints.append(cannot_listen(control, error))
+    try:
+        missing = sinks.not_now(access_log, configuration.file)
+    except ConfigurationError as error:
+        complaints += error.complaints
+    else:
+        where = access_log.file if access_log.to == "file" else access_log.to
+        lines.append(_place("access log", where, missing))
+    if complaints:
+        raise ConfigurationError(complaints)
+    return lines
+
+
+def _place(what: str, where: object, missing: str) -> str:
+    return f"{what:10} {where}" + (f" ({missing})" if missing else "")
 
 
 def _known_by(proxy: TrustedProxy) -> str:

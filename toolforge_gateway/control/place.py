@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -15,6 +16,7 @@ MODE = 0o600
 LONGEST = 107 - len(".new")
 """Bytes of a path: what the kernel takes, less what we put behind it for a moment."""
 BACKLOG = 16
+_NO_SOCKET = "something that is no socket is there; remove it"
 TRIES = 20
 BETWEEN_TRIES = 0.01
 """Seconds between two attempts to have a folder for ourselves."""
@@ -67,6 +69,22 @@ class Place:
         return inode
 
 
+def not_now(path: Path) -> str:
+    """What would keep a `Place` from being made at this moment, as far as that can be seen without
+    making anything; that somebody listens there is nothing: it may be who will read this.
+
+    :return: a few words about what may come right by itself until it is made; "": nothing.
+    :raise OSError: what would not; `strerror` says what.
+    """
+    if not path.parent.is_dir():
+        return "its folder is not there now"
+    if path.exists() and not path.is_socket():
+        raise FileExistsError(0, _NO_SOCKET)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return ""
+
+
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Two of us look and move one after the other.
@@ -98,7 +116,7 @@ def _check(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise FileExistsError(0, "something that is no socket is there; remove it")
+        raise FileExistsError(0, _NO_SOCKET)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)
         try:

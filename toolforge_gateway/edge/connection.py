@@ -150,7 +150,7 @@ class ServerConnection(Protocol):
                 self._due_in(0)  # A request has come that nobody has looked at yet.
         elif self._phase is _SERVING:
             self._give_up(
-                Refusal(503, "decision-timeout", "who you are could not be checked in time")
+                self.caller.standing.overdue(self._server.timeouts.response_head)
                 if self._deciding is not None
                 else Refusal(
                     408, "body-timeout", "your request's body did not come in time", close=True

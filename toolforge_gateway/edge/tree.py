@@ -170,6 +170,11 @@ def is_own_page(path: str) -> bool:
     return (name in RESERVED and (not below or name == "docs")) or path == "/"
 
 
+def is_personal(path: str) -> bool:
+    """Whether a path is a page of ours that is marked `IPersonal`, or below one."""
+    return path.split("/", 2)[1] in ("", "status", "whoami")
+
+
 def compile_routes(root: Resource) -> RouteTable[ReverseProxyResource]:
     """The tree's backends by prefix, for one look-up instead of a traversal."""
     return RouteTable(dict(_walk(root, "")))

@@ -20,13 +20,13 @@ def is_plain(descriptor: int) -> bool:
     return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor))
 
 
-def opened(path: str | os.PathLike[str]) -> int:
+def opened(path: str | os.PathLike[str], make: bool = True) -> int:
     """A file, for appending: made if it is not there, for its owner to write and its group to read.
 
     :return: the descriptor.
     :raise OSError: it cannot be opened, or is a FIFO that nobody reads.
     """
-    return os.open(path, _FLAGS | os.O_CREAT, 0o640)
+    return os.open(path, _FLAGS | (os.O_CREAT if make else 0), 0o640)
 
 
 def carrier_of(descriptor: int) -> Carrier:

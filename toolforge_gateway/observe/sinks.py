@@ -5,6 +5,7 @@ A disk that is full, a reader that is gone or slow costs lines, never requests, 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -339,6 +340,33 @@ def open_sink(settings: AccessLog, configuration: Path, reactor: Any) -> Sink:
         origin = settings.origin or Origin(str(configuration), None, "access_log")
         raise ConfigurationError([_complaint(settings, origin, error)]) from None
     return ToStandardOutput(form, reactor)
+
+
+def not_now(settings: AccessLog, configuration: Path) -> str:
+    """What would keep `open_sink` from opening it at this moment, as far as that can be seen
+    without making or sending anything.
+
+    :return: a few words about what may come right by itself until it is opened; "": nothing.
+    :raise ConfigurationError: what would not.
+    """
+    try:
+        if settings.to == "file":
+            folder = Path(settings.file).parent
+            if not folder.is_dir():
+                return "its folder is not there now"
+            if Path(settings.file).exists():
+                os.close(opened(settings.file, make=False))
+            elif not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        elif settings.to != "stdout":
+            usual = SYSLOG_SOCKET if settings.to == "syslog" else JOURNAL_SOCKET
+            DatagramSocket(str(settings.socket or usual)).close()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENXIO):
+            return "nobody takes lines there now"
+        origin = settings.origin or Origin(str(configuration), None, "access_log")
+        raise ConfigurationError([_complaint(settings, origin, error)]) from None
+    return ""
 
 
 def _complaint(settings: AccessLog, origin: Origin, error: OSError) -> Complaint:
