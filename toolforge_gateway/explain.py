@@ -18,7 +18,8 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from toolforge_gateway import parts
 from toolforge_gateway.auth.explain import explain as explain_identity
-from toolforge_gateway.config.values import Backend, Configuration
+from toolforge_gateway.config.backend import Backend
+from toolforge_gateway.config.values import Configuration
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.forward_auth import NOT_A_PROXY, is_asked, is_proxy
 from toolforge_gateway.edge.tree import NOT_FOUND, is_own_page, is_personal

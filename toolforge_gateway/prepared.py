@@ -10,7 +10,8 @@ from twisted.web.server import Site
 
 from toolforge_gateway import parts
 from toolforge_gateway.aggregate import live_document
-from toolforge_gateway.config.values import Backend, Configuration, Listener
+from toolforge_gateway.config.backend import Backend
+from toolforge_gateway.config.values import Configuration, Listener
 from toolforge_gateway.edge.api_document import ApiDocument
 from toolforge_gateway.edge.crosssite import SiteRule
 from toolforge_gateway.edge.gatekeeper import Gatekeeper

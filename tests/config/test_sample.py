@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.samples import FILE, loaded
 from toolforge_gateway.config import load, loads
+from toolforge_gateway.config.backend import Backend, SlowPath, UpstreamURL
 from toolforge_gateway.config.values import (
     AccessLog,
-    Backend,
     ClientCA,
     Configuration,
     ExternalServer,
@@ -24,10 +24,8 @@ from toolforge_gateway.config.values import (
     Origin,
     ServerTLS,
     SettingFile,
-    SlowPath,
     Timeouts,
     UpstreamTLS,
-    UpstreamURL,
 )
 from toolforge_gateway.model import Kind
 from toolforge_gateway.routing import PathTemplate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.samples import complaints, completed, loaded
-from toolforge_gateway.config.values import Backend, BackendLimits, Checks, UpstreamAddress
+from toolforge_gateway.config.backend import Backend, BackendLimits, Checks, UpstreamAddress
 
 
 def backend(keys: str, rest: str = "") -> Backend:

@@ -113,7 +113,7 @@ class LookupTests(CoroutineCase):
             from twisted.internet import reactor
             from toolforge_gateway import lookup
             from toolforge_gateway.proxy.addressbook import AddressBook
-            from toolforge_gateway.config.values import UpstreamAddress
+            from toolforge_gateway.config.backend import UpstreamAddress
             never = threading.Event()
             begun = threading.Event()
             def ask(*_):

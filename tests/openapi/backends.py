@@ -10,7 +10,8 @@ from twisted.internet import reactor
 
 from tests.clients.stage import pki
 from tests.relay.ends import Backend, BackendConnection
-from toolforge_gateway.config.values import Origin, SettingFile, UpstreamTLS, UpstreamURL
+from toolforge_gateway.config.backend import UpstreamURL
+from toolforge_gateway.config.values import Origin, SettingFile, UpstreamTLS
 from toolforge_gateway.openapi.fetch import Source
 from toolforge_gateway.tls.client import UpstreamSide
 

@@ -14,7 +14,7 @@ from tests.clients.stage import pki
 from tests.coroutines import CoroutineCase
 from tests.openapi.backends import answer, document, once, source
 from tests.relay.ends import Backend, BackendConnection, answering, silent
-from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
+from toolforge_gateway.config.backend import UpstreamAddress, UpstreamURL
 from toolforge_gateway.openapi import fetch as room
 from toolforge_gateway.openapi.fetch import LARGEST, CannotFetch, Fetched, fetch
 from toolforge_gateway.testing.ports import free_port

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
+from toolforge_gateway.config.backend import UpstreamAddress, UpstreamURL
 from toolforge_gateway.openapi import assemble as room
 from toolforge_gateway.openapi.assemble import EXTENSION
 from toolforge_gateway.openapi.fetch import CannotFetch, Fetched, Source

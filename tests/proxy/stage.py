@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.config.samples import loaded
-from toolforge_gateway.config.values import Backend, BackendLimits, Timeouts, UpstreamAddress
+from toolforge_gateway.config.backend import Backend, BackendLimits, UpstreamAddress
+from toolforge_gateway.config.values import Timeouts
 from toolforge_gateway.deadlines import RESOLUTION, Deadlines
 from toolforge_gateway.errors import BackendFailure
 from toolforge_gateway.proxy.connection import UpstreamConnection

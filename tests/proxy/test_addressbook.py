@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.proxy.stage import ONE, TWO, PoolCase
-from toolforge_gateway.config.values import BackendLimits, UpstreamAddress
+from toolforge_gateway.config.backend import BackendLimits, UpstreamAddress
 from toolforge_gateway.proxy.addressbook import MOST
 from toolforge_gateway.proxy.upstream import IDLE_SECONDS
 

@@ -6,7 +6,7 @@ from twisted.internet.error import NoRouteError
 from zope.interface.verify import verifyObject
 
 from tests.proxy.stage import LIMITED, ONE, THREE, TWO, PoolCase
-from toolforge_gateway.config.values import BackendLimits, UpstreamAddress
+from toolforge_gateway.config.backend import BackendLimits, UpstreamAddress
 from toolforge_gateway.proxy.attempt import Attempt
 from toolforge_gateway.proxy.dialling import ATTEMPTS
 from toolforge_gateway.proxy.interfaces import IBorrower

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.proxy.stage import ONE, TWO, PoolCase
-from toolforge_gateway.config.values import UpstreamAddress
+from toolforge_gateway.config.backend import UpstreamAddress
 from toolforge_gateway.proxy.reports import EVERY
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.proxy.stage import ONE, THREE, TWO, Dial, PoolCase
-from toolforge_gateway.config.values import Checks
+from toolforge_gateway.config.backend import Checks
 from toolforge_gateway.proxy.marks import FIRST, LONGEST, SPREAD
 from toolforge_gateway.proxy.pool import Pool
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import cast
 
+from toolforge_gateway.config.backend import Anonymous, Backend, SlowPath, UpstreamURL
 from toolforge_gateway.config.deadlines import BACKEND_TIMEOUTS, read_timeouts
 from toolforge_gateway.config.networks import host_name
 from toolforge_gateway.config.openapi import read_api, read_document_path, refuse_shared_names
@@ -16,14 +17,7 @@ from toolforge_gateway.config.upstreams import (
     read_dns_refresh,
 )
 from toolforge_gateway.config.urls import fault_of_path, split_url
-from toolforge_gateway.config.values import (
-    Anonymous,
-    Backend,
-    Limits,
-    SlowPath,
-    Timeouts,
-    UpstreamURL,
-)
+from toolforge_gateway.config.values import Limits, Timeouts
 from toolforge_gateway.routing import PathTemplate
 
 RESERVED = frozenset(

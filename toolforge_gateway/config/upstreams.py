@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import attrs
 
+from toolforge_gateway.config.backend import BackendLimits, Checks, UpstreamAddress
 from toolforge_gateway.config.options import Options, shown
 from toolforge_gateway.config.urls import fault_of_path, split_authority
-from toolforge_gateway.config.values import BackendLimits, Checks, Limits, UpstreamAddress
+from toolforge_gateway.config.values import Limits
 
 MOST_ADDRESSES = 256
 """Of one list: more is no list that somebody wrote."""

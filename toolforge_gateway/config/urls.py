@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from toolforge_gateway.config.backend import UpstreamAddress, UpstreamURL
 from toolforge_gateway.config.networks import host_name
-from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@]+))(?::([0-9]{1,5}))?")

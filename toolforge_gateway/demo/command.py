@@ -18,7 +18,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThread
 
 from toolforge_gateway import config
-from toolforge_gateway.config.values import AccessLog, Backend, Configuration
+from toolforge_gateway.config.backend import Backend
+from toolforge_gateway.config.values import AccessLog, Configuration
 from toolforge_gateway.demo.backends import SAMPLES, listen
 from toolforge_gateway.demo.sample import SampleAPI
 from toolforge_gateway.demo.steps import STEPS, Runner

@@ -38,7 +38,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from toolforge_gateway._version import __version__
-from toolforge_gateway.config.values import UpstreamAddress, UpstreamURL
+from toolforge_gateway.config.backend import UpstreamAddress, UpstreamURL
 
 DEADLINE = 10.0
 """Seconds for a whole fetch, from the first look-up of the name to the last byte."""

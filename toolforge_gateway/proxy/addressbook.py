@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IResolutionReceiver
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from toolforge_gateway.config.values import UpstreamAddress
+from toolforge_gateway.config.backend import UpstreamAddress
 
 log = Logger()
 

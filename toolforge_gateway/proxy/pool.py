@@ -15,7 +15,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from toolforge_gateway.config.values import Backend, Timeouts, UpstreamAddress
+from toolforge_gateway.config.backend import Backend, UpstreamAddress
+from toolforge_gateway.config.values import Timeouts
 from toolforge_gateway.proxy.addressbook import AddressBook
 from toolforge_gateway.proxy.dialling import Dialling
 from toolforge_gateway.proxy.figures import PoolFigures

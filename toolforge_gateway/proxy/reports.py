@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from toolforge_gateway.config.values import UpstreamAddress
+from toolforge_gateway.config.backend import UpstreamAddress
 
 log = Logger()
 

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.web.resource import Resource
 
 from toolforge_gateway import headers, location
-from toolforge_gateway.config.values import Backend
+from toolforge_gateway.config.backend import Backend
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.http import write
 from toolforge_gateway.http.head import HeadLimits

@@ -11,7 +11,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory
 from zope.interface import implementer
 
-from toolforge_gateway.config.values import UpstreamAddress
+from toolforge_gateway.config.backend import UpstreamAddress
 from toolforge_gateway.proxy.figures import AddressFigures
 from toolforge_gateway.proxy.interfaces import IUpstream
 from toolforge_gateway.proxy.marks import Marks
