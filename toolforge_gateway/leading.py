@@ -144,6 +144,8 @@ class ControlService(Service):
         port: ControlPort | None = None
         change: Any = None
         moves = _path(configuration) != (None if self._port is None else self._port.path)
+        # Somebody has removed the file: it is made anew.
+        moves = moves or (self._port is not None and not self._port.stands)
         if moves:
             try:
                 port = self._open(configuration)

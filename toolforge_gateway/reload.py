@@ -85,6 +85,7 @@ class Reloader:
         self._clock = clock
         self._load = load
         self._one_at_a_time = DeferredLock()
+        self._waiting: dict[str, list[Deferred[Outcome]]] = {}
         self._begun: list[Callable[[], object]] = []
         self._told: list[Callable[[Outcome], object]] = []
         self._closed = False
@@ -108,6 +109,8 @@ class Reloader:
     def reload(self) -> Deferred[Outcome]:
         """Read everything again; waits for an attempt that is under way.
 
+        All who ask while they wait have the same attempt, which begins after the last of them.
+
         :return: never fails.
         """
         return self._run(self._service.prepare, "reloaded")
@@ -116,7 +119,6 @@ class Reloader:
         """The same, with other processes.
 
         :param prepare: has them prepared.
-        :return: fails with what `prepare` raises besides `ConfigurationError`, at once.
         """
         return self._run(prepare, "restarted")
 
@@ -126,7 +128,18 @@ class Reloader:
         self._closed = True
 
     def _run(self, prepare: Prepare, done: str) -> Deferred[Outcome]:
-        return self._one_at_a_time.run(lambda: ensureDeferred(self._attempt(prepare, done)))
+        asked: Deferred[Outcome] = Deferred()
+        waiting = self._waiting.setdefault(done, [])
+        waiting.append(asked)
+        if len(waiting) == 1:
+            self._one_at_a_time.run(lambda: ensureDeferred(self._turn(prepare, done)))
+        return asked
+
+    async def _turn(self, prepare: Prepare, done: str) -> None:
+        waiting = self._waiting.pop(done)
+        outcome = await self._attempt(prepare, done)
+        for asked in waiting:
+            asked.callback(outcome)
 
     async def _attempt(self, prepare: Prepare, done: str) -> Outcome:
         if self._closed:
@@ -141,7 +154,8 @@ class Reloader:
                 await maybeDeferred(change.abandon)
                 return self._ended((ENDING,), done)
         except ConfigurationError as error:
-            complaints = tuple(map(str, error.complaints))
+            # Those who were to prepare end with all others: nothing is wrong with the file.
+            complaints = (ENDING,) if self._closed else tuple(map(str, error.complaints))
         except (Exception, SystemExit) as error:
             # A plug-in may break in any way, and even want to end the process; what runs is not
             # to suffer from it.

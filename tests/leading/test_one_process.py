@@ -166,6 +166,19 @@ class LedTests(Stage):
         self.assertFalse(self.elsewhere.exists())
         await self.ask(GET)
 
+    async def test_removed(self) -> None:
+        """A socket whose file somebody has removed is made anew by the next reload that is good,
+        at a SIGHUP for one."""
+        self.path.unlink()
+        good = self.file.read_text()
+        self.file.write_text("no: good")
+        self.assertFalse((await self.control.reloader.reload()).good)
+        self.assertFalse(self.path.exists())
+        self.file.write_text(good)
+        self.assertTrue((await self.control.reloader.reload()).good)
+        await ask(reactor, self.path, 20, State)
+        self.assertEqual([each.name for each in self.path.parent.iterdir()], ["control"])
+
     async def test_two_gateways(self) -> None:
         """A second gateway cannot take the socket of one that lives, and does not start."""
         error = self.assertRaises(CannotListen, self.made().startService)

@@ -17,6 +17,7 @@ from tests.relay.ends import OK, Backend, End, answering, connect, silent
 from tests.relay.stage import GET, Stage, refused
 from toolforge_gateway import config
 from toolforge_gateway.edge.connection import ServerConnection
+from toolforge_gateway.errors import Complaint, ConfigurationError
 from toolforge_gateway.listen.sockets import Sockets
 from toolforge_gateway.reload import Outcome, Reloader
 
@@ -456,6 +457,62 @@ class ReloaderTests(Reloading):
             self.assertEqual((outcome.good, outcome.version), (False, "v"))
             self.assertIn("coming to its end", outcome.complaints[0])
         self.assertEqual(done, ["prepare", "abandon"])
+
+    async def test_no_longer_preparable(self) -> None:
+        """Who cannot prepare any more since the end has begun does not make the file bad."""
+
+        class Ending:
+            def __init__(self) -> None:
+                self.prepared = Deferred()
+
+            def prepare(self, configuration: object) -> Deferred:
+                return self.prepared
+
+        ending = Ending()
+        reloader = Reloader(self.file, ending, "v", Clock())
+        attempt = reloader.reload()
+        reloader.close()
+        ending.prepared.errback(ConfigurationError([Complaint("f", None, "", "worker died", "")]))
+        outcome = await attempt
+        self.assertEqual(outcome.complaints, ("the gateway is coming to its end",))
+
+    async def test_shared(self) -> None:
+        """However many ask while an attempt is under way, one more answers them all; it begins
+        after the last of them.  Another kind of attempt is not the same."""
+        begun: list[Deferred] = []
+
+        class Change:
+            def commit(self) -> None:
+                """Nothing is to be done."""
+
+        def prepare(configuration: object) -> Deferred:
+            begun.append(Deferred())
+            return begun[-1]
+
+        class Service:
+            pass
+
+        service = Service()
+        service.prepare = prepare  # type: ignore[attr-defined]
+        reloader = Reloader(self.file, service, "v", Clock())  # type: ignore[arg-type]
+        first = reloader.reload()
+        others = [reloader.reload() for _ in range(5)]
+        restart = reloader.restart(prepare)
+        begun[0].callback(Change())
+        self.assertTrue((await first).good)
+        for other in others:
+            self.assertNoResult(other)
+        late = reloader.reload()
+        begun[1].callback(Change())
+        for other in others:
+            self.assertTrue((await other).good)
+        self.assertNoResult(restart)
+        self.assertNoResult(late)
+        begun[2].callback(Change())
+        self.assertTrue((await restart).good)
+        begun[3].callback(Change())
+        self.assertTrue((await late).good)
+        self.assertEqual((len(begun), reloader.good), (4, 4))
 
     async def test_commit_breaks(self) -> None:
         """If putting it in force breaks, that is said, and the next attempt has its turn."""

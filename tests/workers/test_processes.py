@@ -343,7 +343,7 @@ class ServingTests(Program):
 class SlowlyEndingTests(Program):
     """What runs may go on for longer than any test waits."""
 
-    keys = {"timeouts": {"drain": 600}}
+    keys = {"timeouts": {"drain": 600, "response_head": 600}}
 
     async def under_way(self) -> None:
         """Somebody waits for an answer."""

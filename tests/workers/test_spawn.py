@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
@@ -16,6 +17,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import toolforge_gateway
+from tests.coroutines import CoroutineCase
+from toolforge_gateway.transport.turns import Board
+from toolforge_gateway.workers import spawn
 from toolforge_gateway.workers.spawn import LONGEST_LINE, Spawner, _environment, _Log
 from toolforge_gateway.workers.wire import Ping
 
@@ -94,6 +98,7 @@ class Told:
 
     def __init__(self) -> None:
         self.how: list[str] = []
+        self.over: Deferred[None] = Deferred()
 
     def told(self, figures: bytes) -> None:
         """Nothing is."""
@@ -103,6 +108,26 @@ class Told:
 
     def ended(self, how: str) -> None:
         self.how.append(how)
+        if not self.over.called:
+            self.over.callback(None)
+
+
+class LeavingTests(CoroutineCase):
+    timeout = 30
+
+    async def test_left_behind(self) -> None:
+        """A worker that has ended has ended, even if somebody whom it has started lives on and has
+        its log."""
+        stay = Path(self.mktemp())
+        stay.touch()
+        self.addCleanup(stay.unlink)
+        self.patch(spawn, "MODULE", "tests.workers.leaving")
+        environment = {**os.environ, "STAY": str(stay.absolute()), "PYTHONPATH": HERE}
+        board, told = Board(), Told()
+        self.addCleanup(board.close)
+        Spawner(reactor, board.descriptor, environment)(told, 1)
+        await told.over
+        self.assertEqual(told.how, ["exit code 0"])
 
 
 class FullTests(SynchronousTestCase):

@@ -183,6 +183,16 @@ class DeathTests(CrewCase):
         self.clock.advance(0)
         self.assertEqual(len(self.living()), 1)
 
+    def test_hung_draining(self) -> None:
+        """So is who hangs while draining, and nothing is said of it after its end."""
+        hung = self.processes[0]
+        self.supervisor.stopService()
+        hung.silent.add("Ping")
+        self.clock.pump([BETWEEN_PINGS] * int(HUNG / BETWEEN_PINGS + 1))
+        self.clock.advance(LAST_WORDS)
+        self.assertEqual(hung.signals, ["USR2", "KILL"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_slow_but_alive(self) -> None:
         """Who answers late, but answers, stays."""
         slow = self.processes[0]

@@ -80,7 +80,10 @@ async def _connect(reactor: Any, path: Path) -> _Asking:
 def _why_not(error: Exception) -> str:
     number = getattr(error, "osError", None)
     if number == errno.ENOENT:
-        return "no such socket: the gateway does not run, or it runs with another control.socket"
+        return (
+            "no such socket: the gateway does not run, or it runs with another control.socket; if "
+            "the file was removed, a SIGHUP to the gateway has it made anew"
+        )
     if number in (errno.EACCES, errno.EPERM):
         return "this is for root and for the user that the gateway runs as; use sudo"
     if number == errno.ECONNREFUSED:

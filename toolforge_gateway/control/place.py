@@ -44,11 +44,19 @@ class Place:
                 self.socket.close()
                 raise
 
+    @property
+    def stands(self) -> bool:
+        """Whether its file is still there; somebody may have removed it."""
+        try:
+            return _inode(self.path) == self._inode
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Close it, and remove its file if it is still ours."""
         self.socket.close()
         with contextlib.suppress(OSError), _alone_in(self.path.parent):
-            if _inode(self.path) == self._inode:
+            if self.stands:
                 self.path.unlink()
 
     def _move_in(self) -> tuple[int, int]:

@@ -68,6 +68,11 @@ class ControlPort:
         self._reactor = reactor
         self._port: UnixPort | None = None
 
+    @property
+    def stands(self) -> bool:
+        """Whether anybody can find it."""
+        return self._place.stands
+
     def start(self) -> None:
         """Answer; who has connected since the socket was made waits until now."""
         factory = _Connections(self._controlled, self._connections, self._reactor)

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.error import ConnectionClosed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.amp import RemoteAmpError
@@ -68,6 +69,7 @@ class Member:
     :ivar configuration: what it goes by; None before it serves.
     :ivar asked: what it was asked last to prepare.
     :ivar how: how it ended; "" before.
+    :ivar pid: of its process; None: it could not be spawned.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Member:
         self._killed = False
         self._patience: Any = None
         self._process: Process = spawn(self, number)
+        self.pid = self._process.pid
 
     def __repr__(self) -> str:
         return f"<{self.name}, generation {self.generation}, {self.state.value}>"
@@ -117,11 +120,6 @@ class Member:
         if self.configuration is not None:
             text += f", configuration {self.configuration.version}"
         return f"{text}, generation {self.generation}"
-
-    @property
-    def pid(self) -> int | None:
-        """Of its process."""
-        return self._process.pid
 
     @property
     def is_ready(self) -> bool:
@@ -215,7 +213,7 @@ class Member:
         if timeouts is not None:
             patience += timeouts.drain + (0 if relieved else timeouts.lame_duck)
         self._become(State.DRAINING)
-        self._patience = self._clock.callLater(patience, self._overdue)
+        self._wait(patience, self._overdue)
         self._drain(relieved)
 
     def reopen(self) -> None:
@@ -258,8 +256,7 @@ class Member:
         self._become(State.GONE)
         if self._pings.running:
             self._pings.stop()
-        if self._patience is not None and self._patience.active():
-            self._patience.cancel()
+        self._no_longer()
         waiting, self._waiting = self._waiting, []
         self._gone(self)
         for each in waiting:
@@ -270,6 +267,15 @@ class Member:
     def _become(self, state: State) -> None:
         self.state = state
         self.since = self._clock.seconds()
+
+    def _wait(self, seconds: float, then: Callable[[], object]) -> None:
+        """Do this at last, and nothing that was to be done before."""
+        self._no_longer()
+        self._patience = self._clock.callLater(seconds, then)
+
+    def _no_longer(self) -> None:
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
 
     def _call(self, command: Any, patience: float, **arguments: Any) -> Deferred[dict[str, Any]]:
         return self._process.call(command, **arguments).addTimeout(patience, self._clock)
@@ -282,11 +288,11 @@ class Member:
 
     def _lost(self, configuration: Configuration, error: Exception, patience: float) -> Complaint:
         """The complaint about a worker that gives no answer; it is of no use any more."""
+        what = "ended before it was ready"
         if isinstance(error, TimeoutError):
             what = f"did not get ready within {patience:g} seconds"
-        else:
-            what = "ended before it was ready"
-        log.error("{name} {what}: {error}", name=self.name, what=what, error=error)
+        elif not isinstance(error, ConnectionClosed):
+            log.failure("{name} could not be asked to get ready", name=self.name)
         self.kill()
         return self._complaint(configuration, what)
 
@@ -319,7 +325,7 @@ class Member:
                 seconds=now - self._pinged,
             )
             self._process.signal("USR2")  # it says where it hangs
-            self._patience = self._clock.callLater(LAST_WORDS, self.kill)
+            self._wait(LAST_WORDS, self.kill)
 
     def _pong(self, _: object) -> None:
         self._pinged = None

@@ -24,7 +24,7 @@ log = Logger()
 
 MODULE = "toolforge_gateway.workers.worker"
 ORPHANED = 1.0
-"""Seconds that a channel may outlast its process: somebody else has its other end."""
+"""Seconds that a channel or a log may outlast its process: somebody else has its other end."""
 LONGEST_LINE = 64 * 1024
 """Bytes of one line of a worker's log; what is more is cut into several."""
 
@@ -162,6 +162,7 @@ class _Process(ProcessProtocol):
         self._open = True
         self._log = _Log(told.name)
         self._patience: Any = None
+        self._silence: Any = None
 
     @property
     def pid(self) -> int | None:
@@ -192,8 +193,16 @@ class _Process(ProcessProtocol):
         """A part of its log."""
         self._log.take(data)
 
+    def processExited(self, reason: Failure) -> None:
+        """See `ProcessProtocol`."""
+        # Whoever it has started and left behind may write into its log for ever.
+        transport: Any = self.transport
+        self._silence = self._reactor.callLater(ORPHANED, transport.loseConnection)
+
     def processEnded(self, reason: Failure) -> None:
         """See `ProcessProtocol`."""
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
         self._log.end()
         value: Any = reason.value
         if value.signal is not None:

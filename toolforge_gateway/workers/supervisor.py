@@ -411,8 +411,16 @@ class Supervisor(Service):
         return member
 
     def _gone(self, member: Member) -> None:
-        if not self.leaving and any(seat.member is member for seat in self._seats):
+        seated = any(seat.member is member for seat in self._seats)
+        if seated and not self.leaving:
             self.deaths += 1
+        else:
+            log.info(
+                "{name} (pid {pid}) has ended: {how}",
+                name=member.name,
+                pid=member.pid,
+                how=member.how,
+            )
         self._members.discard(member)
         self._board.free(member.number)
         self._records.gone(member)
