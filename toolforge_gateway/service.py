@@ -174,6 +174,7 @@ class GatewayService(Service):
         lame: Deferred[None] = Deferred()
         seconds = self._prepared.configuration.timeouts.lame_duck
         if seconds:
+            log.info("the end has begun: load balancers are told for {n:g} s", n=seconds)
             self._reactor.callLater(seconds, lame.callback, None)
         else:
             lame.callback(None)
@@ -343,10 +344,18 @@ class GatewayService(Service):
         over += [door.gone() for door in self._leaving if door not in doors]
         over.append(self._prepared.api_document.stop())
         drain = self._prepared.configuration.timeouts.drain
+        log.info(
+            "nobody is let in any more; requests under way: {requests}, with {drain:g} s to end",
+            requests=self.process.running.open,
+            drain=drain,
+        )
         patience = self._reactor.callLater(drain, self._give_up)
         return DeferredList(over).addCallback(self._stopped, patience)
 
     def _give_up(self) -> None:
+        if self.process.running.open:
+            requests = self.process.running.open
+            log.warn("timeouts.drain is over; requests that are cut off: {n}", n=requests)
         for door in self._leaving:
             door.give_up()
 

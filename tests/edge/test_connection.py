@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
@@ -81,6 +82,7 @@ class ConnectionTests(SynchronousTestCase):
         listener, side = prepared.listeners[0]
         shared = prepared.shared(Several())
         self.server = Server(shared, listener, side.verifier, side.names_host)
+        self.rules = shared, listener, side.verifier, side.names_host
         self.transport = Transport()
         self.connection = self.server.buildProtocol(None)
         self.connection.makeConnection(self.transport)
@@ -139,6 +141,18 @@ class ConnectionTests(SynchronousTestCase):
         self.connection.dataReceived(b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertIn(b"\r\nConnection: close\r\n", self.transport.written)
         self.assertEqual(self.transport.ended, ["lose"])
+
+    def test_address_not_believed_since_the_handshake(self) -> None:
+        """Whose address was told before the handshake, by a proxy that is believed no more at its
+        end, is served once."""
+        connection, transport = self.server.buildProtocol(None), Transport()
+        connection.makeConnection(transport)
+        shared, listener, *others = self.rules
+        self.server.adopt(shared, attrs.evolve(listener, proxy_protocol=()), *others)
+        connection.handshakeCompleted()
+        connection.dataReceived(b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertIn(b"\r\nConnection: close\r\n", transport.written)
+        self.assertEqual(transport.ended, ["lose"])
 
     def drain_with_three_ahead(self) -> None:
         self.transport.full = True

@@ -7,6 +7,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
+from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.relay.ends import OK, End, silent
 from tests.relay.stage import GET, Stage
@@ -98,6 +99,38 @@ class DrainTests(Ending):
         await stopping
         (line,) = self.log()
         self.assertEqual(line["reason"], "client-left")
+
+
+class Late(Ending):
+    timeouts = {"drain": 0.5}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.events: list[str] = []
+        observer = lambda event: self.events.append(formatEvent(event))  # noqa: E731
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    async def test_cut(self) -> None:
+        """What is not over when `drain` is is cut: with its backend's request, and with a word in
+        the access log that does not blame the client.  The gateway's log has the number."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        await self.service.stopService()
+        await client.closed()
+        await upstream.closed()
+        (line,) = self.log()
+        self.assertEqual((line["status"], line["reason"]), (0, "drain-timeout"))
+        self.assertEqual(
+            [event for event in self.events if "requests" in event],
+            [
+                "nobody is let in any more; requests under way: 1, with 0.5 s to end",
+                "timeouts.drain is over; requests that are cut off: 1",
+            ],
+        )
 
 
 class LameDuck(Ending):

@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 import yaml
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 
@@ -303,6 +305,22 @@ class ReloadTests(Reloading):
         await self.changed(document)
         client.send(GET)
         self.assertIn(b"\r\nConnection: close\r\n", await client.closed())
+
+    async def test_proxy_no_longer_trusted_meanwhile(self) -> None:
+        """What such a proxy begins to tell and ends after the reload is not believed at all."""
+        document = self.document()
+        document["timeouts"]["handshake"] = 60
+        document["listen"][0]["proxy_protocol"] = {"trusted": ["127.0.0.1/32"]}
+        await self.changed(document)
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.1 1 443\r\n"
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
+        proxy = await endpoint.connect(Factory.forProtocol(End))
+        proxy.send(header[:20])
+        await eventually(lambda: self.service.process.connections.open == 1)
+        document["listen"][0]["proxy_protocol"] = {"trusted": ["192.0.2.0/24"]}
+        await self.changed(document)
+        proxy.send(header[20:])
+        await proxy.closed()
 
     async def test_limits_and_log(self) -> None:
         """Limits count from then on, and the access log goes where it is to go."""

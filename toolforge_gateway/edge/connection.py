@@ -257,6 +257,8 @@ class ServerConnection(Protocol):
 
         :param address_believed: whether whoever told the caller's address would be believed today.
         """
+        if self._phase is _Phase.HANDSHAKE:
+            self._is_last = self._is_last or not address_believed
         if self._phase not in (_READING, _SERVING):
             return
         before = self.caller
@@ -280,7 +282,13 @@ class ServerConnection(Protocol):
         self._leave_when_quiet()
 
     def give_up(self) -> None:
-        """Close whatever is going on."""
+        """The time to end in good order is over."""
+        if self._exchange is not None:
+            self._stop_deciding()
+            if self._forward is not None:
+                self._forward.abort()
+            self._exchange.reason = "drain-timeout"
+            self._account()
         self.transport.abortConnection()
 
     # Reading.

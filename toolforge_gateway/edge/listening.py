@@ -31,6 +31,10 @@ def over_tls(
     factory = transports.server(creator, server, untouched=not proxied)
     if listener.proxy_protocol is not None:
         factory = ProxyProtocolFactory(
-            factory, listener.proxy_protocol, clock, server.timeouts.handshake
+            factory,
+            listener.proxy_protocol,
+            clock,
+            server.timeouts.handshake,
+            lambda: server.believes(listener),
         )
     return Admission(factory, entrance)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
@@ -166,6 +166,7 @@ class ProxyProtocolFactory(WrappingFactory):
     :param trusted: peers that must send the header.
     :param clock: for the deadline.
     :param timeout: seconds within which the header must be complete.
+    :param believed: whether a header still counts when it is complete: a reload may have come.
     """
 
     noisy = False
@@ -176,8 +177,10 @@ class ProxyProtocolFactory(WrappingFactory):
         trusted: Iterable[Network],
         clock: IReactorTime,
         timeout: float,
+        believed: Callable[[], bool] = lambda: True,
     ):
         super().__init__(wrapped)
+        self.believed = believed
         self.trusted = tuple(trusted)
         self.clock = clock
         self.timeout = timeout
@@ -216,7 +219,10 @@ class _ProxiedConnection(Protocol):
             self._end()
             return
         if announcement is not None:
-            self._stand_aside(announcement)
+            if self._factory.believed():
+                self._stand_aside(announcement)
+            else:
+                self._end()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone, before or after the header."""

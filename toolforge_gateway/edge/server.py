@@ -149,8 +149,7 @@ class Server(ServerFactory):
         What is under way ends as it began.  Who is connected is examined anew, and connections
         to whom the new rules do not grant what they had end after their current request.
         """
-        # An address came from a PROXY header, or from the socket because there was none.
-        believed = listener.proxy_protocol == self._listener.proxy_protocol
+        believed = self.believes(listener)
         self._take(shared, listener, verifier, names_host)
         self._each(lambda connection: connection.rules_changed(believed))
 
@@ -166,7 +165,12 @@ class Server(ServerFactory):
                 tell(connection)
             except Exception:
                 log.failure("a connection could not be examined again")
-                connection.give_up()
+                connection.transport.abortConnection()
+
+    def believes(self, listener: Listener) -> bool:
+        """Whether who had an address by this configuration would have the same by the one in force:
+        from a PROXY header, or from the socket because there was none."""
+        return listener.proxy_protocol == self._listener.proxy_protocol
 
     def wants_certificate_of(self, caller: Caller) -> bool:
         """Whether a caller without one could not have connected by today's rules."""
