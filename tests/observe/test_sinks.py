@@ -148,10 +148,20 @@ class LineFileTests(SinkCase):
         room[0] = 5
         file.write(["ffff\n", "gggg\n"])
         self.assertEqual((written.getvalue()[-5:], losses.lost), (b"ffff\n", 3))
+        said = len(self.logged)
         room[0] = 2
         file.write(["hhhh\n"])
+        self.assertEqual((losses.lost, len(self.logged)), (3, said))
         file.close()
         self.assertEqual(losses.lost, 4)
+
+    def test_torn(self) -> None:
+        """A line that waits for its end is not lost, and none is said to be."""
+        self.patch(os, "write", lambda descriptor, data: 2)
+        self.patch(os, "close", lambda descriptor: None)
+        file = LineFile(99, Losses("the file", Clock()))
+        file.write(["aaaa\n"])
+        self.assertEqual(self.logged, [])
 
 
 class AccessLogTests(SinkCase):

@@ -262,10 +262,32 @@ class EndsTests(WatchCase):
         self.assertIn("ends in 1 day, on", self.said(LogLevel.warn)[0])
         self.clock.pump([3600] * 24)
         (line,) = self.said(LogLevel.warn, LogLevel.error)
-        self.assertIn("hours, on", line)
+        self.assertRegex(line, "(1 day|23 hours), on")
         issue([("CN", "api")], usages=[SERVER]).write(self.files.directory, "server")
         self.clock.pump([3600] * 48)
         self.assertEqual(self.said(LogLevel.warn, LogLevel.error), [])
+
+    def test_last_day_and_end(self) -> None:
+        """The last day, and the end, are said when they come, whenever it was last spoken of."""
+        until = self.clock.seconds() + 1.2 * DAY
+        soon = self.files.server.issue(
+            [("CN", "api")],
+            usages=[SERVER],
+            not_before=datetime.now(UTC) - timedelta(days=90),
+            not_after=datetime.fromtimestamp(until, UTC),
+        )
+        soon.write(self.files.directory, "server")
+        self.watch.adopt([Watched("tcp:443", self.load(), self.tell)])
+        self.assertEqual(len(self.said(LogLevel.warn)), 1)
+        self.clock.advance(0.2 * DAY - 30)
+        self.assertEqual(self.said(LogLevel.warn, LogLevel.error), [])
+        self.clock.pump([3] * 31)
+        self.assertEqual(len(self.said(LogLevel.error)), 1)
+        self.clock.advance(DAY - 120)
+        self.assertEqual(self.said(LogLevel.warn, LogLevel.error), [])
+        self.clock.pump([3] * 41)
+        (line,) = self.said(LogLevel.error)
+        self.assertIn("server certificate of tcp:443 (CN=api) ended on 20", line)
 
     def test_upstream(self) -> None:
         """What is shown to backends runs out too."""

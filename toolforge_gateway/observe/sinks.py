@@ -95,7 +95,8 @@ class LineFile:
         if data[written - 1 : written] == b"\n":
             self._torn = b""
         lost = data.count(b"\n", written) - bool(self._torn)
-        self._losses.lose(lost, "there was no room for all of it")
+        if lost:  # What is torn may still come to its end.
+            self._losses.lose(lost, "there was no room for all of it")
 
     def close(self) -> None:
         """See `Sink`."""

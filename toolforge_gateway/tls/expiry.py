@@ -1,11 +1,11 @@
-"""Says in the log, in time and once a day, what is about to run out."""
+"""Says in the log what is about to run out: in time, once a day, on its last day, and at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from toolforge_gateway.tls.validity import Validity
 
@@ -18,12 +18,13 @@ weeks, a week before its end, is no news at a fortnight."""
 
 
 class ExpiryWarnings:
-    """Remembers what was said, so that it is said once a day."""
+    """Remembers what was said, so that it is said once a day, and at once when it has come to the
+    worse."""
 
     log = Logger()
 
     def __init__(self) -> None:
-        self._said: dict[tuple[str, float], float] = {}
+        self._said: dict[tuple[str, float, LogLevel, bool], float] = {}
 
     def look(self, found: Iterable[Validity], now: float) -> None:
         """Say what is to be said now.
@@ -36,10 +37,11 @@ class ExpiryWarnings:
         for each in present:
             if each.ends is None or not _is_news(each, present, now):
                 continue
-            key = each.name, each.ends
+            left = each.ends - now
+            key = each.name, each.ends, _level(left), left > 0
             last = self._said.get(key)
             if last is None or not 0 <= now - last < DAY:
-                self._say(each, each.ends - now)
+                self._say(each, left)
                 last = now
             said[key] = last
         self._said = said
@@ -48,12 +50,14 @@ class ExpiryWarnings:
         form = "{name} ({subject}) {ends} {when}: renew it"
         assert what.ends is not None, "it was looked at"
         when = f"{datetime.fromtimestamp(what.ends, UTC):%Y-%m-%d %H:%M} UTC"
-        if left <= 0:
-            self.log.error(form, name=what.name, subject=what.subject, ends="ended", when=when)
-            return
-        ends = f"ends {_in_words(left)}, on"
-        say = self.log.error if left <= DAY else self.log.warn
-        say(form, name=what.name, subject=what.subject, ends=ends, when=when)
+        ends = f"ends {_in_words(left)}, on" if left > 0 else "ended on"
+        self.log.emit(
+            _level(left), form, name=what.name, subject=what.subject, ends=ends, when=when
+        )
+
+
+def _level(left: float) -> LogLevel:
+    return LogLevel.error if left <= DAY else LogLevel.warn
 
 
 def _is_news(each: Validity, all_of_them: list[Validity], now: float) -> bool:

@@ -27,7 +27,7 @@ Offload = Callable[[Callable[[], Any]], Deferred[Any]]
 
 INTERVAL = 3.0
 """Seconds between two looks at the files."""
-_LOOK_AT_ENDS = 3600.0
+_LOOK_AT_ENDS = 60.0
 """Seconds between two looks at what runs out."""
 _BROKEN = 60.0
 """Seconds until files are looked at again whose reading broke in a way that nobody thought of."""
