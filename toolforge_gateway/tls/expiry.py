@@ -1,4 +1,4 @@
-"""Says in the log what is about to run out: in time, once a day, on its last day, and at its end."""
+"""Says in the log what is about to run out: in time, daily, on its last day, and at its end."""
 
 from __future__ import annotations
 
