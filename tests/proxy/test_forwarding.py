@@ -120,8 +120,11 @@ class Pool:
     def answered(self, connection: Connection) -> None:
         self.told.append("answered")
 
-    def unanswered(self, connection: Connection, reason: str, detail: object) -> None:
+    def unanswered(
+        self, connection: Connection, reason: str, detail: object, since: float | None = None
+    ) -> None:
         self.told.append(reason)
+        self.since = since
 
     def lost(self, connection: Connection) -> None:
         """Counted by the real one."""
@@ -239,8 +242,10 @@ class ForwardingTests(SynchronousTestCase):
         self.forward().lost(Failure(ConnectionDone()))
         self.assertEqual(self.pool.told, ["backend-closed"])
         self.forward()
+        began = self.clock.seconds()
         self.pass_time(60)
         self.assertEqual(self.pool.told, ["backend-timeout"])
+        self.assertAlmostEqual(self.pool.since, began, delta=1)
         self.forward().abort()
         self.assertEqual(self.pool.told, [])
 

@@ -129,6 +129,24 @@ class EjectionTests(PoolCase):
         self.spoil(address, 2)
         self.assertEqual(self.state(address), "up")
 
+    def test_slow_by_nature(self) -> None:
+        """Requests without an answer in time say nothing of an address that has answered others
+        meanwhile; three in a row that were alone with it do, and so do three of another kind."""
+        slow = [self.borrow() for _ in range(12)]
+        address = slow[0].upstream.address
+        there = [each for each in slow if each.upstream.address == address]
+        self.assertGreaterEqual(len(there), 4)
+        began = self.network.seconds()
+        self.advance(30)
+        self.pool.put(there.pop())
+        self.advance(30)
+        for each in there:
+            self.pool.unanswered(each, "backend-timeout", "a test", began)
+        self.assertEqual(self.state(address), "up")
+        for each in there:
+            self.pool.unanswered(each, "backend-timeout", "a test", began + 31)
+        self.assertEqual(self.state(address), "ejected")
+
     def test_spared_is_better_than_nothing(self) -> None:
         """When the others take no connection a spared address is tried as well."""
         self.spoil(ONE)

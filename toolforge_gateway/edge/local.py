@@ -106,7 +106,13 @@ class _Door:
     def answered(self, connection: UpstreamConnection) -> None:
         """Nothing is counted."""
 
-    def unanswered(self, connection: UpstreamConnection, reason: str, detail: object) -> None:
+    def unanswered(
+        self,
+        connection: UpstreamConnection,
+        reason: str,
+        detail: object,
+        since: float | None = None,
+    ) -> None:
         """Nothing is counted."""
 
     def lost(self, connection: UpstreamConnection) -> None:

@@ -62,11 +62,6 @@ class Account:
         return self.fault or self.problem
 
     @property
-    def detail(self) -> object:
-        """More about the error, for the log alone."""
-        return self.fault_detail if self.fault else self.problem
-
-    @property
     def stale(self) -> bool:
         """Whether what is shown is not what the backend has now, as far as we know."""
         return self.error is not None or self.checked_at is None

@@ -186,10 +186,10 @@ class LiveDocument(Generic[T]):
         for then, now in zip(before, self._accounts, strict=True):
             if now.error is not None and now.error != then.error:
                 log.warn(
-                    "OpenAPI: {api} {error} ({detail}); {effect}",
+                    "OpenAPI: {api} {error}{detail}; {effect}",
                     api=now.source.api,
                     error=now.error,
-                    detail=now.detail,
+                    detail=f" ({now.fault_detail})" if now.fault_detail else "",
                     effect="its last good document stays" if now.good else "it is left out",
                 )
             elif now.error is None and then.error is not None:

@@ -226,8 +226,13 @@ class Forwarding:
         if self._head is not None:
             self._broken(None)
         else:
-            silent = failures.answer_timed_out(self._outgoing.backend)
-            self._let_down(self._connection, silent, "no answer in time")
+            patience = self._outgoing.timeouts.response_head
+            self._let_down(
+                self._connection,
+                failures.answer_timed_out(self._outgoing.backend),
+                f"no answer within {patience:g} s",
+                self._outgoing.deadlines.seconds() - patience,
+            )
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether this is all of an answer whose head is known; if so it is dealt with.
@@ -305,12 +310,16 @@ class Forwarding:
         self._answer.end()
 
     def _let_down(
-        self, connection: UpstreamConnection | None, failure: BackendFailure, detail: object
+        self,
+        connection: UpstreamConnection | None,
+        failure: BackendFailure,
+        detail: object,
+        since: float | None = None,
     ) -> None:
         """The backend had the request, and there is no answer that can be passed on."""
         # The caller is told in general words, the operators where and why.
         if connection is not None:
-            self._outgoing.pool.unanswered(connection, failure.reason, detail)
+            self._outgoing.pool.unanswered(connection, failure.reason, detail, since)
         self._broken(failure)
 
     def _broken(self, failure: BackendFailure | None) -> None:

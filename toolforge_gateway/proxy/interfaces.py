@@ -59,11 +59,12 @@ class IPool(Interface):
     def answered(connection):
         """The head of an answer has come on it."""
 
-    def unanswered(connection, reason, detail):
+    def unanswered(connection, reason, detail, since=None):
         """A request was written to it, and no answer that can be read came.
 
         :param reason: a reason word.
         :param detail: what went wrong, for the log.
+        :param since: where there was nothing but silence: since when, POSIX seconds.
         """
 
     def lost(connection):

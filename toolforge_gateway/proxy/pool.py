@@ -181,9 +181,21 @@ class Pool:
         if marks.failures:
             marks.answered()
 
-    def unanswered(self, connection: UpstreamConnection, reason: str, detail: object) -> None:
+    def unanswered(
+        self,
+        connection: UpstreamConnection,
+        reason: str,
+        detail: object,
+        since: float | None = None,
+    ) -> None:
         """See `IPool`."""
-        self.failed(connection.upstream, reason, detail)
+        upstream = connection.upstream
+        if since is not None and upstream.has_answered_since(since):
+            # What is slow by nature is no trouble of the address: else some who ask for just that
+            # at the same time could have one address after the other spared.
+            upstream.reports.tell(reason, detail)
+        else:
+            self.failed(upstream, reason, detail)
 
     def failed(self, upstream: Upstream, reason: str, detail: object) -> None:
         """An address did not do its part.

@@ -186,5 +186,11 @@ class _Lent:
     def answered(self, connection: UpstreamConnection) -> None:
         """Checks are counted apart: an answer to one is none to a request."""
 
-    def unanswered(self, connection: UpstreamConnection, reason: str, detail: object) -> None:
+    def unanswered(
+        self,
+        connection: UpstreamConnection,
+        reason: str,
+        detail: object,
+        since: float | None = None,
+    ) -> None:
         """See `answered`."""

@@ -78,6 +78,14 @@ class Upstream:
         """Whether it is better not used just now."""
         return self.checked_bad or self.marks.ejected_until is not None
 
+    def has_answered_since(self, when: float) -> bool:
+        """Whether an answer has come to its end after that moment, as far as what is kept can
+        tell, which costs nothing while all is well.
+
+        :param when: POSIX seconds.
+        """
+        return bool(self.idle) and self.idle[-1].idle_since > when
+
     def connect(self, factory: IProtocolFactory, timeout: float) -> Deferred[object]:
         """See `IUpstream`."""
         self.dials += 1
