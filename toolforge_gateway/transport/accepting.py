@@ -37,6 +37,8 @@ log = Logger()
 
 AT_ONCE = 32
 """Connections that are accepted before others have their turn."""
+AT_LAST = 1024
+"""Connections that are accepted when the port stops: as many as wait, by default."""
 PAUSE = 0.1
 """Seconds without accepting when the system has no room for a connection:
 it would say so again at once, and the connections wait in its queue."""
@@ -105,7 +107,9 @@ class _Queue:
             self._pause.cancel()
             self._go_on()
         if self._descriptor >= 0:
-            self._ready(READ)
+            for _ in range(AT_LAST):
+                if not self._accept():
+                    break
             if self._descriptor >= 0 and self._pause is None:
                 self._look_away()
         self._descriptor = -1
