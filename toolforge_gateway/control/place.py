@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
 
+from toolforge_gateway.listen.unix import somebody_listens
+
 MODE = 0o600
 LONGEST = 107 - len(".new")
 """Bytes of a path: what the kernel takes, less what we put behind it for a moment."""
@@ -125,15 +127,8 @@ def _check(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise FileExistsError(0, _NO_SOCKET)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-        caller.setblocking(False)
-        try:
-            caller.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except BlockingIOError:
-            pass  # its queue is full: somebody has it all the same
-    raise FileExistsError(0, "another process listens there")
+    if somebody_listens(str(path)):
+        raise FileExistsError(0, "another process listens there")
 
 
 def _inode(path: Path) -> tuple[int, int]:

@@ -20,6 +20,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.python.lockfile import FilesystemLock
 
+from toolforge_gateway.listen.unix import somebody_listens
+
 BACKLOG = 1024
 """New connections that may wait to be accepted.  Twisted's default of 50 makes
 honest clients wait a second as soon as a crowd connects at once."""
@@ -106,7 +108,14 @@ class _Recorder:
         if wantPID:
             lock = FilesystemLock(f"{address}.lock")
             if not lock.lock():
-                raise OSError("another process listens there")
+                # The lock names a process.  In a container the next gateway has the number of the
+                # one before, and there is always a process 1: who has died is told by the socket.
+                if somebody_listens(address):
+                    raise OSError("another process listens there")
+                Path(lock.name).unlink(missing_ok=True)
+                if not lock.lock():
+                    raise OSError("another process begins to listen there")
+                lock.clean = False
             if not lock.clean:
                 path.unlink(missing_ok=True)  # whoever made it has died
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -22,6 +22,19 @@ PAUSE = 0.1
 """Seconds without accepting when the system has no room for a connection."""
 
 
+def somebody_listens(path: str) -> bool:
+    """Whether a process listens there; what a dead one has left does not."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.setblocking(False)
+        try:
+            caller.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except BlockingIOError:
+            pass  # its queue is full: somebody has it all the same
+    return True
+
+
 @implementer(IListeningPort, IReadDescriptor)
 class UnixPort:
     """Accepts the connections of one socket.
