@@ -28,8 +28,9 @@ AGAIN = 0.1
 WAITING = 64
 """Datagrams that may wait for room; then the oldest are lost."""
 ALIVE = "WATCHDOG=1"
-MARGIN = 10.0
-"""Seconds beyond those that a drain may take by itself, before systemd ends it by force."""
+MARGIN = 15.0
+"""Seconds beyond those that a drain may take by itself, before systemd ends it by force: more than
+a supervisor gives a worker that does not end (`workers.member.OVERTIME`)."""
 
 
 class Notifier:
@@ -211,6 +212,7 @@ class News(Service):
         self._reactor = reactor
         self._version = version
         self._patience = patience
+        self._has_begun = False
 
     def startService(self) -> None:
         """See `IService`."""
@@ -225,11 +227,14 @@ class News(Service):
 
     def reloading(self) -> None:
         """A reload begins."""
-        self._notifier.reloading()
+        if self._is_up:
+            self._notifier.reloading()
 
     def reloaded(self, outcome: Outcome) -> None:
         """A reload has ended."""
         self._version = outcome.version
+        if not self._is_up:
+            return
         status = self._serves()
         if not outcome.good:
             first, *more = outcome.complaints or ("it is not said why",)
@@ -237,7 +242,14 @@ class News(Service):
             status += f"; the last reload changed nothing: {first}{also}"
         self._notifier.ready(status)
 
+    @property
+    def _is_up(self) -> bool:
+        """Whether it serves, and is not coming to its end: READY=1 would be wrong before, and after
+        STOPPING=1."""
+        return self._has_begun and bool(self.running)
+
     def _began(self) -> None:
+        self._has_begun = True
         if self.running:
             self._notifier.ready(self._serves())
             # That this is called at all is the sign: it is the reactor's own turn.

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from toolforge_gateway.systemd import AGAIN, LONGEST_STATUS, Notifier
+from toolforge_gateway.systemd import AGAIN, LONGEST_STATUS, News, Notifier
 
 QUEUE = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
 """Datagrams, and one, that the kernel keeps for who does not read; 10, or 512 after systemd."""
@@ -291,3 +292,63 @@ class StoppingTests(SynchronousTestCase):
         notifier = Notifier.from_environment({"NOTIFY_SOCKET": ear.address}, Clock())
         notifier.stopping("drains", within=55.5)
         self.assertEqual(ear.heard(), ["STOPPING=1\nEXTEND_TIMEOUT_USEC=55500000\nSTATUS=drains"])
+
+
+class Running(Clock):
+    """A reactor that runs already."""
+
+    def callWhenRunning(self, call, *arguments) -> None:
+        call(*arguments)
+
+
+class Reloaded:
+    """What came of one."""
+
+    def __init__(self, *complaints: str) -> None:
+        self.good, self.version, self.complaints = not complaints, "v2", complaints
+
+
+class NewsTests(SynchronousTestCase):
+    """What systemd is told of a reload depends on whether anybody serves."""
+
+    def setUp(self) -> None:
+        self.ear = Ear(self)
+        clock = Running()
+        environ = {"NOTIFY_SOCKET": self.ear.address, "WATCHDOG_USEC": "1000000"}
+        self.notifier = Notifier.from_environment(environ, clock)
+        self.addCleanup(self.notifier.stop)
+        self.serves: Deferred[None] = Deferred()
+        self.news = News(self.notifier, clock, "v1", lambda: 5.0, self.serves)
+        self.news.startService()
+
+    def reload(self, *complaints: str) -> list[str]:
+        self.news.reloading()
+        self.news.reloaded(Reloaded(*complaints))
+        return self.ear.heard()
+
+    def test_before(self) -> None:
+        """A reload before anybody serves does not make it ready, and does not begin the watch that
+        would end it for want of a sign of life."""
+        self.assertEqual(self.reload("f:1: bad"), [])
+        self.assertEqual(self.reload(), [])
+        self.serves.callback(None)
+        self.assertEqual(
+            self.ear.heard(), ["READY=1\nSTATUS=configuration v2 serves", "WATCHDOG=1"]
+        )
+
+    def test_while(self) -> None:
+        """One while it serves is told from its beginning to its end."""
+        self.serves.callback(None)
+        self.ear.heard()
+        begun, ended = self.reload("f:1: bad")
+        self.assertTrue(begun.startswith("RELOADING=1\n"), begun)
+        self.assertIn("READY=1\nSTATUS=configuration v2 serves; the last reload", ended)
+
+    def test_after(self) -> None:
+        """One that the end overtakes does not take the end back."""
+        self.serves.callback(None)
+        self.news.reloading()
+        self.news.stopService()
+        self.ear.heard()
+        self.news.reloaded(Reloaded("the gateway is coming to its end"))
+        self.assertEqual(self.ear.heard(), [])

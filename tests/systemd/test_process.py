@@ -90,7 +90,7 @@ class ProcessTests(CoroutineCase):
 
         gateway.signal("TERM")
         stopping = await self.hears("STOPPING=1\n")
-        self.assertIn("EXTEND_TIMEOUT_USEC=21000000\n", stopping)
+        self.assertIn("EXTEND_TIMEOUT_USEC=26000000\n", stopping)
         done = await gateway.ended
         self.assertEqual(done.code, 0, done.said)
 
