@@ -272,6 +272,15 @@ class ReloadTests(Changing):
         self.assertEqual(self.processes[0].asked[3:], ["Prepare", "Abandon"])
         self.assertEqual(self.processes[1].asked[3:], ["Prepare"])
 
+    def test_killed_by_whom(self) -> None:
+        """Who killed a worker is told apart: the supervisor itself, or somebody else."""
+        former = [process.member for process in self.processes]
+        self.processes[0].die("killed by SIGKILL")
+        former[1].kill()
+        self.assertEqual(
+            [each.how for each in former], ["killed by SIGKILL", "killed by its supervisor"]
+        )
+
     def test_dies_preparing(self) -> None:
         """A death in between counts as a complaint; who died is replaced by the old one's rules."""
         self.processes[1].silent.add("Prepare")

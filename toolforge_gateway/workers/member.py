@@ -252,7 +252,8 @@ class Member:
 
     def ended(self, how: str) -> None:
         """See `spawn.IsTold`."""
-        self.how = how
+        # Somebody else's SIGKILL, such as the kernel's, is something else to look into than ours.
+        self.how = "killed by its supervisor" if self._killed else how
         self._become(State.GONE)
         if self._pings.running:
             self._pings.stop()
