@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -88,6 +89,21 @@ class WorkersTests(SynchronousTestCase):
         ):
             [line] = complaints(completed(f"workers: {text}"))
             self.assertIn(f"g.yaml:1: workers: {said}", line)
+
+    def test_shares(self) -> None:
+        """A limit that is smaller than the number of workers is a warning; one that is large enough
+        is none, and an unknown key stays a complaint."""
+        backends = """
+            backends:
+            - {{name: jobs, path: /jobs, url: 'https://jobs:1', limits: {{requests: {}}}}}
+            - {{name: logs, path: /logs, url: 'https://logs:1'}}
+        """
+        for number, small in ((2, []), (3, ["6"]), (4, ["3", "3", "6"]), ("auto", [])):
+            text = f"workers: {number}\n\nlimits: {{requests: 3, connections: 3}}\n"
+            found = loaded(text + dedent(backends.format(2))).warnings
+            self.assertEqual([str(each.line) for each in found if "workers" in each.what], small)
+        wrong = completed("workers: 4\n" + dedent(backends.format("2, connections: 1")))
+        self.assertIn("connections: is no key", "".join(complaints(wrong)))
 
     def test_endpoints(self) -> None:
         """Sockets that cannot be shared are a complaint with workers, and none without."""

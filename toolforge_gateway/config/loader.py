@@ -17,7 +17,12 @@ from toolforge_gateway.config.networks import host_name
 from toolforge_gateway.config.openapi import read_openapi_docs
 from toolforge_gateway.config.options import Options, Report, Source, by_line, shown
 from toolforge_gateway.config.origins import read_allowed_origins
-from toolforge_gateway.config.processes import check_holdable, read_control, read_workers
+from toolforge_gateway.config.processes import (
+    check_holdable,
+    read_control,
+    read_workers,
+    warn_of_shares,
+)
 from toolforge_gateway.config.values import (
     LOG_FACILITIES,
     LOG_FORMATS,
@@ -140,6 +145,7 @@ def _configuration(path: Path, options: Options, report: Report) -> Configuratio
     workers = read_workers(options)
     if workers is not None:
         check_holdable((*listeners, *filter(None, [options.section("operations")])))
+        warn_of_shares(workers, options)
     timeouts = read_timeouts(options, Timeouts(), ALL_TIMEOUTS)
     limits = read_limits(options)
     upstream_tls = _upstream_tls(options)

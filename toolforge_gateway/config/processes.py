@@ -53,6 +53,24 @@ def read_workers(options: Options) -> Workers | None:
     return Workers(cast('int | Literal["auto"]', number), options.origin_of("workers"))
 
 
+def warn_of_shares(workers: Workers, options: Options) -> None:
+    """Warn of limits that are too small to be shared by so many workers.
+
+    :param options: the whole file.
+    """
+    shared = [(options, "connections"), (options, "requests")]
+    shared += [(backend, "requests") for backend in options.sections("backends")]
+    for section, key in shared:
+        limits, number = section.section("limits"), workers.number
+        total = None if limits is None else limits.raw(key)
+        if limits is not None and isinstance(total, int) and number != "auto" and total < number:
+            limits.warn(
+                key,
+                f"is {total}, and each of {number} workers has at least 1 of it: together {number}",
+                "have fewer workers, or a larger number here",
+            )
+
+
 def check_holdable(sections: Iterable[Options]) -> None:
     """Complain about endpoints that workers cannot share.
 
