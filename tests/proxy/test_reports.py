@@ -6,7 +6,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.proxy.stage import ONE, TWO, PoolCase
 from toolforge_gateway.config.backend import UpstreamAddress
-from toolforge_gateway.proxy.reports import EVERY
+from toolforge_gateway.proxy.reports import EVERY, KINDS
 
 
 class Listening(PoolCase):
@@ -57,6 +57,13 @@ class ReportsTests(Listening):
         self.advance(EVERY)
         self.spoil(ONE)
         self.assertTrue(self.said[-1].endswith("a test (2 more since this was last said)"))
+
+    def test_many_kinds(self) -> None:
+        """Of a backend that fails in ever other ways only so many are told apart."""
+        (upstream,) = self.pool.upstreams
+        for n in range(1000):
+            self.pool.failed(upstream, "backend-broken-answer", f"fault {n}")
+        self.assertEqual(len(self.said), KINDS + 1)
 
 
 class SeveralTests(Listening):

@@ -174,7 +174,9 @@ class Forwarding:
                 self._answer.data(piece)
         except BadMessage as fault:
             broken = failures.broken_answer(self._outgoing.backend)
-            self._let_down(self._connection, broken, fault.reason)
+            # Most of these sentences are for who sent a request.
+            detail = fault.message if fault.reason == broken.reason else fault.reason
+            self._let_down(self._connection, broken, detail)
             return
         if self._decoder.finished:
             self._complete()

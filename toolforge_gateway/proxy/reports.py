@@ -16,7 +16,10 @@ from toolforge_gateway.config.backend import UpstreamAddress
 log = Logger()
 
 EVERY = 10.0
-"""Seconds at least between two lines with the same reason word."""
+"""Seconds at least between two lines that say the same."""
+KINDS = 32
+"""Lines that are told apart; beyond that only by their reason words, lest a backend that always
+has another fault make the log, and this, grow."""
 
 
 class Reports:
@@ -29,7 +32,6 @@ class Reports:
         self._backend = backend
         self._address = address
         self._seconds = seconds
-        # By reason words, of which there are not ten.
         self._until: dict[str, float] = {}
         self._untold: dict[str, int] = {}
 
@@ -39,12 +41,14 @@ class Reports:
         :param reason: a reason word.
         :param detail: what went wrong in its own words.
         """
-        now = self._seconds()
-        if now < self._until.get(reason, now):
-            self._untold[reason] = self._untold.get(reason, 0) + 1
+        now, kind = self._seconds(), f"{reason}: {detail}"
+        if kind not in self._until and len(self._until) >= KINDS:
+            kind = reason
+        if now < self._until.get(kind, now):
+            self._untold[kind] = self._untold.get(kind, 0) + 1
             return
-        self._until[reason] = now + EVERY
-        untold = self._untold.pop(reason, 0)
+        self._until[kind] = now + EVERY
+        untold = self._untold.pop(kind, 0)
         log.warn(
             "{backend} at {address}: {reason}: {detail}{more}",
             backend=self._backend,
