@@ -168,6 +168,20 @@ class ChangeTests(ChartCase):
         self.assertEqual(set(containers), {"gateway", "reload"})
         self.assertEqual(containers["gateway"]["image"], containers["reload"]["image"])
 
+    def test_mounted_files(self) -> None:
+        """What `extraVolumes` mounts is seen by who reloads as well, and can only be read there."""
+        spec = pod_of(objects(EVERYTHING, configChange="reload"))["spec"]
+        containers = {each["name"]: each for each in spec["containers"]}
+        [mount] = [m for m in containers["gateway"]["volumeMounts"] if m["name"] == "tokens"]
+        self.assertIn({**mount, "readOnly": True}, containers["reload"]["volumeMounts"])
+
+    def test_issuers(self) -> None:
+        """Of the issuer of the server's certificate only what differs has to be said."""
+        rendered = objects(MINIMAL, certificates={"serverIssuer": {"name": "public"}})
+        made = [each["spec"] for each in rendered if each["kind"] == "Certificate"]
+        issuers = {each["secretName"].rpartition("-")[2]: each["issuerRef"] for each in made}
+        self.assertEqual(issuers["server"], {**issuers["upstream"], "name": "public"})
+
     def test_restart(self) -> None:
         """With `configChange: restart` it makes new Pods, one at a time and each before an old
         one goes, and there is nothing that reloads."""

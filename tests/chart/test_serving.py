@@ -118,12 +118,11 @@ class ServingTests(CoroutineCase):
         [line] = [each for each in self.gateway.said().splitlines() if '"backend"' in each]
         self.assertEqual(json.loads(line)["identity"], "tf-test")
 
-    async def test_reload(self) -> None:
-        """What the second container runs has a changed ConfigMap reloaded; one that is no good is
-        told with its line, and leaves everything as it was."""
+    def reloader(self, rendered: list[dict]) -> programs.Running:
+        """Start what the second container runs."""
         [container] = [
             each
-            for each in one(self.rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
+            for each in one(rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
             if each["name"] == "reload"
         ]
         program = self.folder / "bin" / "toolforge-gateway"
@@ -139,6 +138,12 @@ class ServingTests(CoroutineCase):
             reactor, ["/bin/sh", *words[1:]], {**self.environment, "PATH": path}
         )
         self.addCleanup(reloader.end)
+        return reloader
+
+    async def test_reload(self) -> None:
+        """What the second container runs has a changed ConfigMap reloaded; one that is no good is
+        told with its line, and leaves everything as it was."""
+        reloader = self.reloader(self.rendered)
         await eventually(lambda: reloader.said().count("is in force") == 1, within=15)
         self.configure(self.text().replace("path: /jobs", "path: /moved"))
         await eventually(lambda: reloader.said().count("is in force") == 2, within=15)
@@ -151,3 +156,16 @@ class ServingTests(CoroutineCase):
         reloader.signal("TERM")
         end = await reloader.ended
         self.assertEqual((end.code, end.signal), (0, None))
+
+    async def test_reload_of_mounted_files(self) -> None:
+        """So is a change of a Secret that `extraVolumes` mounts, such as a token store."""
+        mount = {"name": "tokens", "mountPath": "/etc/toolforge-gateway/tokens"}
+        volume = {"name": "tokens", "secret": {"secretName": "tokens"}}
+        values = {"extraVolumes": [volume], "extraVolumeMounts": [mount]}
+        store = self.place.parent / "tokens"
+        store.mkdir()
+        swap(store, {"tokens": "# none yet"})
+        reloader = self.reloader(objects(TOOLFORGE, **values))
+        await eventually(lambda: reloader.said().count("is in force") == 1, within=15)
+        swap(store, {"tokens": "# still none"})
+        await eventually(lambda: reloader.said().count("is in force") == 2, within=15)
