@@ -28,22 +28,23 @@ from bootstrap.environment import (
 from bootstrap.trial import counted
 
 HELP = """\
-./run demo             a gateway with sample backends, and curl lines to try on it
-./run demo --check     try those lines, say what came of it, and end
-./run demo --prepare   only write the throw-away keys that etc/gateway.yaml names
-./run test [NAME ...]  the tests, with trial: all, or tests.http.test_head, or trial's options
-./run browser [NAME ..] the tests of the pages, in a real headless Chromium
-./run bench [ARG ...]  this gateway beside nginx, HAProxy and Envoy; `--quick`, `--help`
-./run soak [ARG ...]   ten minutes of good, slow, broken and hostile clients; `--minutes 1`
-./run zeroloss [ARG .] requests lost by reloads, rotations and restarts under load; `--help`
-./run deb              the Debian package: built, judged, and tried in a machine that is booted
-./run lint             style and types
-./run chart [NAME ...] the Helm chart, rendered and judged, and the container image, where it can be
-                       built; `--no-image`, `--pull` for the real base image
-./run tox [ARG ...]    tests with Debian 12's and with the newest libraries, and the built wheel
-./run release          source archive, wheel, bill of materials, tried and put into dist/;
-                       `--check` only finds out, in a minute, whether that would do
-./run help             this text
+./run demo               a gateway with sample backends, and curl lines to try on it
+./run demo --check       try those lines, say what came of it, and end
+./run demo --prepare     only write the throw-away keys that etc/gateway.yaml names
+./run test [NAME ...]    the tests, with trial: all, or tests.http.test_head, or trial's options
+./run browser [NAME ...] the tests of the pages, in a real headless Chromium
+./run lint               style and types
+./run tox [ARG ...]      tests with Debian 12's and with the newest libraries, and the built wheel
+./run bench [ARG ...]    this gateway beside nginx, HAProxy and Envoy; `--quick`, `--help`
+./run soak [ARG ...]     ten minutes of good, slow, broken and hostile clients; `--minutes 1`
+./run zeroloss [ARG ...] requests lost by reloads, rotations and restarts under load; `--help`
+./run deb                the Debian package: built, judged, and tried in a machine that is booted;
+                         `--build` boots nothing
+./run chart [NAME ...]   the Helm chart, rendered and judged, and the container image, where it can
+                         be built; `--no-image`, `--pull` for the real base image
+./run release            source archive, wheel, bill of materials, tried and put into dist/;
+                         `--check` only finds out, in a minute, whether that would do
+./run help               this text
 
 Each makes what it needs first, in folders .venv*. Packages come from the
 index that pip is configured for on this machine; their hashes are in requirements/.
@@ -83,6 +84,8 @@ def main(argv: Sequence[str]) -> int:
     if command is None:
         print(f"run: there is no command {name!r}\n\n{HELP}", end="", file=sys.stderr)
         return 2
+    if name in _WITHOUT_HELP and {"--help", "-h"}.intersection(rest):
+        return _help(rest)
     try:
         return command(rest)
     except SetupFailed as error:
@@ -264,6 +267,9 @@ def _become(command: list[str]) -> int:
     os.chdir(ROOT)
     os.execv(command[0], command)
 
+
+_WITHOUT_HELP = ("chart", "lint", "release")
+"""The commands that would rather begin than tell of their options: `HELP` has all there are."""
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": _demo,

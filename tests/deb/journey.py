@@ -281,6 +281,10 @@ def _() -> None:
         "toolforge-gateway demo --backends --config /etc/toolforge-gateway/gateway.yaml"
     )
     documented("toolforge-gateway check --config /etc/toolforge-gateway/gateway.yaml")
+    documented(
+        "runuser -u toolforge-gateway -- "
+        "toolforge-gateway check --config /etc/toolforge-gateway/gateway.yaml"
+    )
     sh(f"systemd-run --unit=slow-backend --uid={USER} python3 {HERE}/slow.py")
 
 
@@ -552,15 +556,71 @@ def _() -> str:
     )
 
 
-@step("an upgrade restarts the service, keeps the configuration, and leaves the socket alone")
+@step("it comes out from behind the socket unit again, and goes back")
 def _() -> None:
-    before, pid = CONFIG.read_text(), shown("MainPID")
+    behind, before = "endpoint: systemd:domain=INET6:index=0 ", "endpoint: tcp:8443 "
+    edit(lambda text: text.replace(behind, before, 1))
+    documented("systemctl disable --now toolforge-gateway.socket")
+    documented("systemctl restart toolforge-gateway")
+    answer = curl(f"{as_tool()} https://localhost:8443{JOBS}")
+    hold(answer.startswith("200\n"), answer)
+    edit(lambda text: text.replace(before, behind, 1))
+    sh(f"systemctl stop {UNIT} && systemctl enable --now toolforge-gateway.socket")
+    sh(f"systemctl start {UNIT}")
+
+
+def newer() -> Path:
+    """The package once more, with a higher version and another `gateway.yaml`.
+
+    :return: the folder that it is in, alone.
+    """
+    folder, tree = Path("/srv/newer"), Path("/srv/newer/tree")
+    folder.mkdir()
+    sh(f"dpkg-deb --raw-extract toolforge-gateway_*.deb {tree}")
+    control = tree / "DEBIAN" / "control"
+    control.write_text(re.sub("(?m)^Version: .*", "Version: 999", control.read_text()))
+    with (tree / CONFIG.relative_to("/")).open("a") as file:
+        file.write("# What a newer version brings.\n")
+    sh(f"dpkg-deb --build {tree} {folder}/toolforge-gateway_999_all.deb")
+    shutil.rmtree(tree)
+    return folder
+
+
+@step("an upgrade under load: nobody is refused or lost, the configuration and the socket stay")
+def _() -> str:
+    where, before, pid = newer(), CONFIG.read_text(), shown("MainPID")
     held = shown("ActiveEnterTimestampMonotonic", "toolforge-gateway.socket")
-    sh("apt-get --quiet install --reinstall ./toolforge-gateway_*.deb")
-    eventually(lambda: shown("SubState") == "running" and shown("MainPID") != pid, "a new process")
+    load = Load(443, context, ASKED, clients=4)
+    load.start()
+    time.sleep(1)
+    try:
+        documented(
+            "apt install -o Dpkg::Options::=--force-confold ./toolforge-gateway_*.deb",
+            where=str(where),
+        )
+        eventually(
+            lambda: shown("SubState") == "running" and shown("MainPID") != pid, "a new process"
+        )
+        time.sleep(1)
+    finally:
+        load.stop()
+    hold(sh("dpkg-query -W -f '${Version}' toolforge-gateway").stdout == "999", "not installed")
     hold(CONFIG.read_text() == before, "the configuration was changed")
+    hold("newer" in Path(f"{CONFIG}.dpkg-dist").read_text(), "the package's is not beside it")
     now = shown("ActiveEnterTimestampMonotonic", "toolforge-gateway.socket")
     hold(now == held, "the socket was closed")
+    counts = load.counts
+    hold(counts["answered"] > 100, counts)
+    hold(not counts["refused"] and not counts["lost"], f"{dict(counts)} {dict(load.why)}")
+    return f"{dict(counts)}; the longest waited {load.longest:.1f} s"
+
+
+@step("removed and installed again it is as it was: configuration, keys, enabled, serving")
+def _() -> None:
+    before = CONFIG.read_text()
+    sh("apt remove toolforge-gateway")
+    hold(CONFIG.read_text() == before and (TLS / "server.key").exists(), "taken away")
+    sh("apt install ./toolforge-gateway_*.deb", where="/srv/newer")
     answer = curl(f"{as_tool()} https://localhost{JOBS}")
     hold(answer.startswith("200\n"), answer)
 
@@ -577,6 +637,7 @@ def _() -> str:
         documented("toolforge-gateway restart --config /etc/toolforge-gateway/gateway.yaml")
         time.sleep(2)
         sh(f"systemctl reload {UNIT}")
+        documented("toolforge-gateway state --config /etc/toolforge-gateway/gateway.yaml")
         time.sleep(1)
     finally:
         load.stop()

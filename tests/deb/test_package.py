@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -146,3 +147,24 @@ class ManualTests(SynchronousTestCase):
                 [groff, "-man", "-Tutf8", "-ww", str(page)], capture_output=True, check=False
             )
             self.assertEqual((done.returncode, done.stderr), (0, b""), page.name)
+
+
+class DocumentTests(SynchronousTestCase):
+    """docs/operations.md, which is in the package."""
+
+    def test_commands(self) -> None:
+        """Each command for Debian that stands in a block is one that the journey runs."""
+        text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+        section = text.partition("### Debian\n")[2].partition("\n### ")[0].replace("\\\n", " ")
+        blocks = [line for line in section.splitlines() if line.startswith("    ")]
+        commands = {" ".join(re.sub(r"\s#\s.*", "", line).split()) for line in blocks}
+        self.assertGreater(len(commands), 15)
+        tree = ast.parse((ROOT / "tests" / "deb" / "journey.py").read_text(encoding="utf-8"))
+        run = {
+            ast.literal_eval(call.args[0])
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id == "documented"
+        }
+        self.assertEqual(commands - run, set())

@@ -141,8 +141,10 @@ class CommandLineTests(SynchronousTestCase):
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def test_help(self) -> None:
-        """Help names every command and exits 0; so does no command at all."""
-        for words in (["help"], ["--help"], []):
+        """Help names every command and exits 0; so does no command at all, and a command's
+        `--help` begins nothing."""
+        asked = (["help"], ["--help"], [], ["chart", "--help"], ["lint", "-h"], ["release", "-h"])
+        for words in asked:
             done = self.run_it(*words)
             self.assertEqual(done.returncode, 0, done.stderr)
             for name in ("demo", "test", "lint", "tox"):
