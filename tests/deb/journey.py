@@ -618,7 +618,13 @@ def _() -> str:
 @step("removed and installed again it is as it was: configuration, keys, enabled, serving")
 def _() -> None:
     before = CONFIG.read_text()
-    sh("apt remove toolforge-gateway")
+    load = Load(443, context, ASKED, clients=2)
+    load.start()  # whose connections must not have systemd start it again meanwhile
+    try:
+        sh("apt remove toolforge-gateway")
+    finally:
+        load.stop()
+    hold(not sh(f"pgrep --uid {USER} --full twistd", ok=None).stdout, "it runs on")
     hold(CONFIG.read_text() == before and (TLS / "server.key").exists(), "taken away")
     sh("apt install ./toolforge-gateway_*.deb", where="/srv/newer")
     answer = curl(f"{as_tool()} https://localhost{JOBS}")
