@@ -20,6 +20,7 @@ _TRACEPARENT = re.compile(
 )
 """Section 3.2.2, and 3.2.4 for versions to come: they begin as version 00 does.  Version ff, and
 ids that are all zeros, are none."""
+_NAME = re.compile("[0-9a-f]{16}(?!0{16})[0-9a-f]{16}")
 _SAMPLED = 0x01
 """The one flag of version 00 (section 3.2.2.5)."""
 
@@ -73,11 +74,16 @@ def _sent(head: RequestHead) -> Trace | None:
     return Trace(trace_id.decode("ascii"), lines(fields))
 
 
+def is_name(request_id: str) -> bool:
+    """Whether a trace can be `begun` by this name: those that the gateway makes
+    (`edge.request_ids`) can."""
+    return _NAME.fullmatch(request_id) is not None
+
+
 def begun(request_id: str) -> Trace:
     """A trace that begins here and is named so.
 
-    :param request_id: one that the gateway made (`edge.request_ids`), of 32 hex digits that are
-        not all zeros, nor are the last 16.
+    :param request_id: of 32 hex digits that are not all zeros, nor are the last 16.
     """
     name = request_id.encode("ascii")
     return Trace(request_id, BEGUN % (name, name[16:]))

@@ -85,6 +85,19 @@ class FromATrustedHop(Stage):
             [f"00-{line['trace_id']}-{line['trace_id'][16:]}-01".encode()],
         )
 
+    async def test_same_name(self):
+        """Where it gives no id, or one in the form of a trace's, the trace bears the request's."""
+        given = "4bf92f3577b34da6a3ce929d0e0e4736"
+        hollow = "4bf92f3577b34da60000000000000000"
+        for line in ("", f"X-Request-ID: {given}\r\n", f"X-Request-ID: {hollow}\r\n"):
+            await self.ask(GET[:-2] + line.encode() + b"\r\n")
+        none, form, empty = self.log()
+        self.assertEqual(none["trace_id"], none["request_id"])
+        self.assertEqual((form["trace_id"], form["request_id"]), (given, given))
+        self.assertEqual(empty["request_id"], hollow)
+        self.assertNotEqual(empty["trace_id"], hollow)
+        self.assertEqual(self.backend.received.count(b"-0000000000000000-"), 0)
+
     async def test_its_trace(self):
         """A trace that it passes on is passed on."""
         await self.ask(GET[:-2] + GOOD + b"\r\n")

@@ -268,7 +268,10 @@ class Server(ServerFactory):
             trace = tracecontext.sent(head)
         if trace is None and caller.trusted:
             # Its request id may be anything, and no name for a trace.
-            trace = tracecontext.begun(self._shared.new_request_id())
+            name = resolved.request_id
+            if not tracecontext.is_name(name):
+                name = self._shared.new_request_id()
+            trace = tracecontext.begun(name)
         if trace is not None:
             exchange.trace_id = trace.trace_id
             added += trace.lines
