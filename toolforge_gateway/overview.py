@@ -14,6 +14,7 @@ from twisted.web.resource import Resource
 from zope.interface import alsoProvides
 
 from toolforge_gateway.config.values import Configuration
+from toolforge_gateway.edge.handshakes import CAUSES
 from toolforge_gateway.edge.visitor import IPersonal, visitor_of
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.measured import PoolBook, expiries, files
@@ -108,6 +109,7 @@ class Overview:
 
         :param now_open: what is open at the moment, by name: `connections`,
             `connections_refused` since the start, and `connections_refused_per_address`,
+            `handshakes_failed_...` since the start by their cause,
             `requests_under_way`, `streams`, and the limits as `..._limit`.
         :param draining: whether the service is about to end.
         :param rotation: looks at the files of TLS.
@@ -281,6 +283,7 @@ _OPEN: Mapping[str, tuple[Any, ...]] = {
         catalogue.CONNECTIONS_REFUSED,
         "connections_per_address",
     ),
+    **{f"handshakes_failed_{cause}": (catalogue.HANDSHAKES_FAILED, cause) for cause in CAUSES},
     "requests_under_way": (catalogue.UNDER_WAY,),
     "requests_under_way_limit": (catalogue.UNDER_WAY_LIMIT,),
     "streams": (catalogue.STREAMS,),

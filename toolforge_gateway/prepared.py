@@ -70,6 +70,7 @@ class Prepared:
             observer=observer,
             running=process.running,
             addresses=process.addresses,
+            handshakes=process.handshakes,
             allowed_origins=configuration.allowed_origins,
             trusted_proxies=configuration.trusted_proxies,
             new_request_id=process.new_request_id,

@@ -11,6 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from toolforge_gateway.deadlines import Deadlines
 from toolforge_gateway.edge.admission import Addresses, Entrance, TurnedAway, Turnstile
+from toolforge_gateway.edge.handshakes import FailedHandshakes
 from toolforge_gateway.edge.request_ids import RequestIds
 from toolforge_gateway.edge.tree import refuse
 from toolforge_gateway.overview import Overview
@@ -35,6 +36,8 @@ class Process:
     """The clients that are connected."""
     addresses: Addresses
     """The same, each address by itself."""
+    handshakes: FailedHandshakes
+    """Those that broke off."""
     running: Turnstile
     """The exchanges under way."""
     frame: Frame
@@ -60,6 +63,7 @@ class Process:
             overview=Overview(reactor),
             connections=Entrance(0, turned_away=TurnedAway("connections", deadlines.seconds)),
             addresses=Addresses(TurnedAway("connections_per_address", deadlines.seconds)),
+            handshakes=FailedHandshakes(),
             running=Turnstile(0),
             frame=Frame(Assets("/docs/assets", refuse)),
             new_request_id=RequestIds(),

@@ -385,6 +385,10 @@ class GatewayService(Service):
             "connections_limit": self.process.connections.limit,
             "connections_refused": self.process.connections.turned_away.count,
             "connections_refused_per_address": self.process.addresses.turned_away.count,
+            **{
+                f"handshakes_failed_{cause}": count
+                for cause, count in self.process.handshakes.counts.items()
+            },
             "requests_under_way": self.process.running.open,
             "requests_under_way_limit": self.process.running.limit,
             "streams": sum(server.streams() for server in servers),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -12,11 +13,12 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 
 from tests.clients.programs import program, run
-from tests.clients.stage import eventually
-from tests.relay.ends import End
+from tests.clients.stage import eventually, pki
+from tests.relay.ends import End, connect
 from tests.relay.stage import GET, Stage
 from toolforge_gateway.observe.figures import Figures
 from toolforge_gateway.reload import Reloader
+from toolforge_gateway.testing.pki import Authority
 
 HEADS = "toolforge_gateway_response_head_seconds"
 
@@ -206,3 +208,26 @@ class FullTests(MetricsCase):
         self.assertEqual(await self.value(refused, limit="connections"), 1)
         self.assertEqual(await self.value(refused, limit="connections_per_address"), 0)
         self.assertEqual(await self.value("toolforge_gateway_connections_limit"), 1)
+
+
+class HandshakeTests(MetricsCase):
+    """Who gets no further than TLS."""
+
+    async def test_foreign_certificate(self) -> None:
+        """Each handshake that OpenSSL ends for a client's certificate is counted, and who speaks no
+        TLS is counted apart; who only connects is not."""
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
+        probe = await endpoint.connect(Factory.forProtocol(End))
+        probe.transport.loseConnection()
+        plain = await endpoint.connect(Factory.forProtocol(End))
+        plain.send(GET)
+        await plain.closed()
+        strangers = self.folder / "strangers"
+        strangers.mkdir()
+        shutil.copy(pki() / "server-ca.crt", strangers)
+        Authority("stranger").issue().write(strangers, "stranger")
+        stranger = await connect(strangers, self.port, "stranger")
+        await stranger.closed()
+        failed = "toolforge_gateway_handshakes_failed_total"
+        for cause, count in (("certificate", 1), ("protocol", 1), ("alert", 0)):
+            self.assertEqual(await self.value(failed, cause=cause), count, cause)

@@ -119,6 +119,8 @@ class ServerConnection(Protocol):
                 self.hold("ahead", True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._phase is _Phase.HANDSHAKE:
+            self._server.handshake_failed(self.caller, reason)
         self._phase = _CLOSING
         self.deadline = None
         try:

@@ -11,6 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from toolforge_gateway import forwarded, tracecontext
 from toolforge_gateway.config.values import Limits, Listener, Timeouts, TrustedProxy
@@ -22,6 +23,7 @@ from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
 from toolforge_gateway.edge.forward_auth import ForwardAuth, Parties, is_asked
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
+from toolforge_gateway.edge.handshakes import FailedHandshakes
 from toolforge_gateway.edge.local import LocalSite
 from toolforge_gateway.edge.tree import NOT_FOUND
 from toolforge_gateway.edge.upload import too_large
@@ -69,6 +71,7 @@ class Shared:
     addresses: Addresses
     """The connections of each address."""
     new_request_id: Callable[[], str]
+    handshakes: FailedHandshakes = attrs.field(factory=FailedHandshakes)
     allowed_origins: frozenset[bytes] = frozenset()
     trusted_proxies: tuple[TrustedProxy, ...] = ()
 
@@ -189,6 +192,10 @@ class Server(ServerFactory):
         self.connections.add(connection)
         self._shared.deadlines.watch(connection)
         return True
+
+    def handshake_failed(self, caller: Caller, reason: Failure) -> None:
+        """A connection has ended before its handshake had."""
+        self._shared.handshakes.add(reason, caller.address, self.seconds())
 
     def forget(self, connection: ServerConnection) -> None:
         """Count it out."""

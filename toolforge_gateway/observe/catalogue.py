@@ -110,6 +110,12 @@ CONNECTIONS_REFUSED = _counter(
     " connections_per_address.",
     "limit",
 )
+HANDSHAKES_FAILED = _counter(
+    "handshakes_failed",
+    "TLS handshakes that broke off: OpenSSL refused the client's certificate, the client sent an"
+    " alert (it refuses ours, mostly), or what it spoke is no TLS of ours (protocol).",
+    "cause",
+)
 UNDER_WAY = _gauge("requests_under_way", "Requests that are not over.")
 UNDER_WAY_LIMIT = _gauge("requests_under_way_limit", "How many requests may be under way.")
 STREAMS = _gauge("streams", "Requests that have been under way for more than ten seconds.")
