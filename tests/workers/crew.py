@@ -202,6 +202,6 @@ class CrewCase(SynchronousTestCase):
 
     def seated(self) -> list[Process]:
         """Who has the seats."""
-        members = [seat.member for seat in self.supervisor._seats]
+        members = [seat.member for seat in self.supervisor._crew._seats]
         by_member = {process.member: process for process in self.processes}
         return [by_member[member] for member in members if member is not None]

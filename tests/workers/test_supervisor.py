@@ -213,6 +213,19 @@ class DeathTests(CrewCase):
             numbers.add(self.living()[0].number)
         self.assertEqual(numbers, {1})
 
+    def test_cannot_begin(self) -> None:
+        """Who cannot begin for a reason of the supervisor's own keeps no seat: it is killed, and
+        somebody comes when that is over."""
+        sockets, self.sockets.opened = self.sockets.opened, {}
+        self.processes[0].die()
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertEqual(self.processes[1].signals, ["KILL"])
+        self.sockets.opened = sockets
+        self.clock.advance(FIRST)
+        self.assertEqual(len(self.living()), 1)
+        self.assertIn("ready", self.supervisor.workers()[0])
+
     def test_not_committed(self) -> None:
         """Who does not commit in time is killed and replaced."""
         self.next = [deaf("Commit")]

@@ -38,8 +38,9 @@ class Leads(Protocol):
     def generation(self) -> int:
         """Which generation of workers serves; the first is 1."""
 
-    deaths: int
-    """How many workers have ended without being asked to."""
+    @property
+    def deaths(self) -> int:
+        """How many workers have ended without being asked to."""
 
 
 class Records:
