@@ -34,6 +34,7 @@ class Deadlines:
     """Watches objects and calls those whose deadline has passed."""
 
     def __init__(self, clock: IReactorTime):
+        self.clock = clock
         self.seconds = clock.seconds
         self._watched: set[Watched] = set()
         self._loop = LoopingCall(self._sweep)

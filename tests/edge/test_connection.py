@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.clients.stage import ROOT, pki
 from toolforge_gateway import config
-from toolforge_gateway.edge.connection import LINGER, QUIET
+from toolforge_gateway.edge.connection import LINGER, QUIET, ServerConnection
 from toolforge_gateway.edge.server import Server
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.prepared import prepare
@@ -68,7 +68,9 @@ class Transport:
         self.ended.append("abort")
 
 
-class ConnectionTests(SynchronousTestCase):
+class ServedCase(SynchronousTestCase):
+    """A listener's server, and one who has connected."""
+
     def setUp(self) -> None:
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
@@ -83,15 +85,21 @@ class ConnectionTests(SynchronousTestCase):
         shared = prepared.shared(Several())
         self.server = Server(shared, listener, side.verifier, side.names_host)
         self.rules = shared, listener, side.verifier, side.names_host
-        self.transport = Transport()
-        self.connection = self.server.buildProtocol(None)
-        self.connection.makeConnection(self.transport)
-        self.connection.handshakeCompleted()
+        self.connection, self.transport = self.connect()
+
+    def connect(self) -> tuple[ServerConnection, Transport]:
+        """One who has connected, with the handshake behind them."""
+        connection, transport = self.server.buildProtocol(None), Transport()
+        connection.makeConnection(transport)
+        connection.handshakeCompleted()
+        return connection, transport
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(int(seconds * 4) + 2):
             self.clock.advance(0.25)
 
+
+class ConnectionTests(ServedCase):
     def ask(self) -> None:
         """A request that is answered at once, and is the last."""
         self.connection.dataReceived(b"GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

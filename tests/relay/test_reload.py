@@ -228,15 +228,15 @@ class ReloadTests(Reloading):
             client.send(GET)
             await client.until(b"\r\n\r\nok")
         broken = []
-        examine = ServerConnection.rules_changed
+        examine = ServerConnection.examine
 
-        def breaks(connection: ServerConnection, believed: bool) -> None:
+        def breaks(connection: ServerConnection) -> None:
             if not broken:
                 broken.append(connection)
                 raise ZeroDivisionError
-            examine(connection, believed)
+            examine(connection)
 
-        self.patch(ServerConnection, "rules_changed", breaks)
+        self.patch(ServerConnection, "examine", breaks)
         document = self.document()
         document["authenticators"][1]["superusers"] = {"service:jobs-api": ["^.*$"]}
         await self.changed(document)

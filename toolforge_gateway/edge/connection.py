@@ -66,6 +66,7 @@ class ServerConnection(Protocol):
     """Speaks HTTP/1.1 with one client.
 
     :param server: what all connections of a listener share.
+    :ivar is_outdated: whether the rules have changed since it was seen who the client is.
     """
 
     def __init__(self, server: Server):
@@ -86,6 +87,8 @@ class ServerConnection(Protocol):
         self._close_when_out = False
         self._wire_closed = False
         self._is_last = False
+        self.is_outdated = False
+        self._before: Caller | None = None
 
     # What the transport reports.
 
@@ -247,32 +250,37 @@ class ServerConnection(Protocol):
         self._phase = _CLOSING
         self._close_wire()
 
-    def examine_again(self) -> None:
-        """The rules for certificates have changed since the handshake."""
+    def authorities_changed(self) -> None:
+        """Certificates are judged by something else than at the handshake: the client is to be
+        examined, at the latest before its next request is decided."""
         if self._phase in (_READING, _SERVING):
+            self.is_outdated = True
             self._heads.forget()
-            former = Caller(address=self.caller.address)
-            self.caller = self._server.identify(self.transport, former)
 
     def rules_changed(self, address_believed: bool = True) -> None:
-        """The configuration is another one since the handshake.
+        """The configuration is another one than at the handshake: the same, and who is not granted
+        any more what it was is let go.
 
         :param address_believed: whether whoever told the caller's address would be believed today.
         """
-        if self._phase is _Phase.HANDSHAKE:
-            self._is_last = self._is_last or not address_believed
-        if self._phase not in (_READING, _SERVING):
+        if not address_believed:
+            self._let_go()
+        if self._phase in (_READING, _SERVING):
+            self._before = self._before or self.caller
+            self.authorities_changed()
+
+    def examine(self) -> None:
+        """See who the client is by today's rules, if they have changed since that was seen."""
+        if not self.is_outdated or self._phase is _CLOSING:
             return
-        before = self.caller
-        self.examine_again()
-        if (
-            address_believed
-            and self.caller.is_granted_what(before)
+        self.caller = self._server.identify(self.transport, Caller(self.caller.address))
+        self.is_outdated = False
+        before, self._before = self._before, None
+        if before is not None and not (
+            self.caller.is_granted_what(before)
             and not self._server.wants_certificate_of(self.caller)
         ):
-            return
-        self._is_last = True
-        self._leave_when_quiet()
+            self._let_go()
 
     @property
     def serving_since(self) -> float | None:
@@ -291,6 +299,10 @@ class ServerConnection(Protocol):
                 self._forward.abort()
             self._exchange.reason = "drain-timeout"
             self._account()
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once."""
         self.transport.abortConnection()
 
     # Reading.
@@ -324,6 +336,8 @@ class ServerConnection(Protocol):
         except BadMessage as refusal:
             self._refuse_unread(refusal)
             return
+        if self.is_outdated:
+            self.examine()
         self.deadline = None
         self._phase = _SERVING
         self._exchange, resolved = self._server.begin_exchange(self.caller, head)
@@ -442,6 +456,11 @@ class ServerConnection(Protocol):
         exchange, self._exchange = self._exchange, None
         self._answer = self._forward = self._upload = None
         self._server.ended(exchange)
+
+    def _let_go(self) -> None:
+        """The next answer is the last, or the one that is under way."""
+        self._is_last = True
+        self._leave_when_quiet()
 
     def _leave_when_quiet(self) -> None:
         """If the connection is idle, close it once it has been for long enough."""

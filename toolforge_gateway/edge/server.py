@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toolforge_gateway import forwarded, tracecontext
@@ -21,6 +20,7 @@ from toolforge_gateway.edge.caller import Caller, is_trusted
 from toolforge_gateway.edge.clearance import Clearance
 from toolforge_gateway.edge.connection import ServerConnection
 from toolforge_gateway.edge.crosssite import CROSS_SITE, SiteRule
+from toolforge_gateway.edge.examining import Examinations
 from toolforge_gateway.edge.forward_auth import ForwardAuth, Parties, is_asked
 from toolforge_gateway.edge.gatekeeper import Gatekeeper, identity_lines
 from toolforge_gateway.edge.handshakes import FailedHandshakes
@@ -40,8 +40,6 @@ from toolforge_gateway.proxy.resource import ReverseProxyResource
 from toolforge_gateway.routing import RouteTable
 from toolforge_gateway.tls.shown import ShownCertificates
 from toolforge_gateway.tls.verifier import ClientVerifier
-
-log = Logger()
 
 Start = Callable[[Exchange, IAnswer], IForward]
 
@@ -103,6 +101,7 @@ class Server(ServerFactory):
         self.connections: set[ServerConnection] = set()
         self._date = (0, b"")
         self._empty: Deferred[None] | None = None
+        self._examinations = Examinations(shared.deadlines.clock)
         self._take(shared, listener, verifier, names_host)
 
     def _take(
@@ -154,21 +153,14 @@ class Server(ServerFactory):
         """
         believed = self.believes(listener)
         self._take(shared, listener, verifier, names_host)
-        self._each(lambda connection: connection.rules_changed(believed))
+        for connection in self.connections:
+            connection.rules_changed(believed)
+        self._examinations.begin(self.connections)
 
     def adopt_rules(self, shared: Shared) -> None:
         """The same for a listener that is gone from the configuration, until its last connection
         is gone too: what comes on one meanwhile is not decided by rules that hold no more."""
         self.adopt(shared, self._listener, self._verifier, self._names_host)
-
-    def _each(self, tell: Callable[[ServerConnection], object]) -> None:
-        """Tell all connections; one that cannot take it is let go, and the others are told."""
-        for connection in tuple(self.connections):
-            try:
-                tell(connection)
-            except Exception:
-                log.failure("a connection could not be examined again")
-                connection.transport.abortConnection()
 
     def believes(self, listener: Listener) -> bool:
         """Whether who had an address by this configuration would have the same by the one in force:
@@ -241,10 +233,12 @@ class Server(ServerFactory):
         return caller
 
     def examine_again(self) -> None:
-        """Judge the certificates of all open connections anew; what is refused
-        now is refused with its next request."""
+        """Have the certificates of all open connections judged anew; what is refused now is
+        refused with its next request."""
         self._auth.forget()
-        self._each(lambda connection: connection.examine_again())
+        for connection in self.connections:
+            connection.authorities_changed()
+        self._examinations.begin(self.connections)
 
     def streams(self) -> int:
         """How many requests have been under way for longer than `STREAM`; looks at every
