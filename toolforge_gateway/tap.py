@@ -6,13 +6,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
 from twisted.python import usage
 
 from toolforge_gateway import config, lookup, service
@@ -23,6 +25,8 @@ from toolforge_gateway.leading import ControlService, Led, OneProcess
 from toolforge_gateway.process import look_for_garbage_seldom
 from toolforge_gateway.systemd import News, Notifier
 from toolforge_gateway.workers.made import make_supervisor
+
+log = Logger()
 
 USAGE_OR_CONFIGURATION = 2
 """Exit code when there is nothing to run; no version of twistd has one of its own for that."""
@@ -57,7 +61,7 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> IService:
-    """Build the gateway; twistd starts it, and stops it at SIGTERM.
+    """Build the gateway; twistd starts it, and stops it at SIGTERM or SIGINT.
 
     This runs before twistd leaves the terminal, so complaints are seen there even when it is to
     run in the background.
@@ -75,7 +79,7 @@ def makeService(options: Options) -> IService:
         _give_up("\n".join(map(str, error.complaints)))
     control = ControlService(file, configuration, made.led, reactor)
     made.shows.follow(control.reloader)
-    reactor.callWhenRunning(reactor.callLater, 0, _stop_well_on_sigterm, reactor)
+    reactor.callWhenRunning(reactor.callLater, 0, _stop_well, reactor)
     reactor.callWhenRunning(_on, signal.SIGHUP, reactor, control.reloader.reload)
     reactor.callWhenRunning(_reopen_logs_on_sigusr1, reactor, made.reopen_logs)
     look_for_garbage_seldom()
@@ -179,19 +183,36 @@ def _reopen_logs_on_sigusr1(reactor: Any, reopen: Callable[[], object]) -> None:
     signal.signal(signal.SIGUSR1, handle)
 
 
-def _stop_well_on_sigterm(reactor: Any) -> None:
-    """Make SIGTERM an ordinary end, exit code 0.
+def _stop_well(reactor: Any) -> None:
+    """Make SIGTERM and SIGINT, which is Ctrl-C, an ordinary end, exit code 0.
 
-    The reactor's own handler stops it as well, but has twistd then kill itself with the signal, so
-    that a supervisor would take each stop for a failure.  Called once that handler is installed.
+    The reactor's own handlers stop it as well, but have twistd then kill itself with the signal, so
+    that a supervisor would take each stop for a failure; and a second one is a traceback.  Called
+    once those handlers are installed.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: reactor.callFromThread(_stop_once, reactor))
+    for number in _ends():
+        signal.signal(
+            number, lambda number, frame: reactor.callFromThread(_stop_once, reactor, number)
+        )
 
 
-def _stop_once(reactor: Any) -> None:
+def _stop_once(reactor: Any, number: int) -> None:
+    log.info(
+        "{signal}: the gateway comes to its end; another one ends it at once",
+        signal=signal.Signals(number).name,
+    )
     # Whoever asks again while the gateway drains means it.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    reactor.stop()
+    for number in _ends():
+        signal.signal(number, signal.SIG_DFL)
+    with suppress(ReactorNotRunning):
+        reactor.stop()
+
+
+def _ends() -> Iterator[signal.Signals]:
+    """The signals that end us; a shell may have had its background jobs ignore one."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            yield number
 
 
 def _give_up(message: str) -> NoReturn:

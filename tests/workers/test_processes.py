@@ -353,8 +353,8 @@ class SlowlyEndingTests(Program):
         await upstream.until(b"\r\n\r\n")
 
     async def test_at_once(self):
-        """A second SIGTERM ends all at once: those who drain, and those whom a restart has
-        relieved before."""
+        """A second signal to end, such as Ctrl-C, ends all at once: those who drain, and those whom
+        a restart has relieved before."""
         self.backend.script = silent
         await self.under_way()
         done = await self.command("restart", "-c", str(self.file))
@@ -365,9 +365,10 @@ class SlowlyEndingTests(Program):
         self.program.signal("TERM")
         await self.eventually(lambda: not self.accepts(), "nobody is let in")
         self.assertTrue(any(map(lives, workers)))
-        self.program.signal("TERM")
+        self.program.signal("INT")
         end = await self.program.ended
-        self.assertEqual(end.signal, signal.SIGTERM, end.said)
+        self.assertEqual(end.signal, signal.SIGINT, end.said)
+        self.assertNotIn("Traceback", end.said)
         await gone(workers)
 
 
@@ -515,6 +516,14 @@ class OneTests(Program):
         after = await self.until_ready()
         self.assertNotEqual(before, after)
         await self.ask(await self.client())
+
+    async def test_interrupted(self):
+        """Ctrl-C is an ordinary end."""
+        self.program.signal("INT")
+        end = await self.program.ended
+        self.assertEqual((end.code, end.signal), (0, None), end.said)
+        self.assertNotIn("Traceback", end.said)
+        self.assertIn("SIGINT: the gateway comes to its end", end.said)
 
 
 class ProxiedTests(Program):
