@@ -51,7 +51,7 @@ def not_recognized(evidence: Evidence) -> BadEvidence:
         403,
         "certificate-not-recognized",
         f"your certificate (client CA {authority}) is valid, but its subject is neither "
-        "a tool, nor an administrator, nor a service that may call here",
+        "a tool, nor an administrator, nor a service that may call here; use your tool's own",
         close=True,
     )
 

@@ -147,7 +147,11 @@ class ServerConnection(Protocol):
         elif self._phase is _READING:
             if self._heads.begun:
                 self._refuse_unread(
-                    BadMessage(408, "head-timeout", "your request's head did not come in time")
+                    BadMessage(
+                        408,
+                        "head-timeout",
+                        "your request's head did not come in time: please send it at once",
+                    )
                 )
             elif self.transport.is_quiet():
                 self._close()
@@ -158,7 +162,10 @@ class ServerConnection(Protocol):
                 self.caller.standing.overdue(self._server.timeouts.response_head)
                 if self._deciding is not None
                 else Refusal(
-                    408, "body-timeout", "your request's body did not come in time", close=True
+                    408,
+                    "body-timeout",
+                    "your request's body did not come in time: please retry",
+                    close=True,
                 )
             )
         elif not self._wire_closed:

@@ -18,7 +18,7 @@ def too_large(most: int) -> Refusal:
     return Refusal(
         413,
         "body-too-large",
-        f"your request's body is larger than the {most} bytes allowed here",
+        f"your request's body is larger than the {most} bytes allowed here; send less",
         close=True,
     )
 

@@ -63,7 +63,7 @@ def decoder_for(framing: Framing, length: int | None, limits: HeadLimits) -> Bod
 
 
 def _cut() -> BadMessage:
-    return BadMessage(400, "body-cut", "The body ended before it was complete.")
+    return BadMessage(400, "body-cut", "The body ended before it was complete; send all of it.")
 
 
 class LengthDecoder:
@@ -160,7 +160,11 @@ class ChunkedDecoder:
         if match is None or match.end() - at > LONGEST_LINE + 2:
             window = data[at : at + LONGEST_LINE + 2]
             if b"\r\n" in window or not _may_be_size(window):
-                raise BadMessage(400, "bad-chunk", "The chunked body has a bad chunk size line.")
+                raise BadMessage(
+                    400,
+                    "bad-chunk",
+                    "The chunked body has a bad chunk size line; begin it with the size in hex.",
+                )
             if len(window) == LONGEST_LINE + 2:
                 raise self._too_large()
             return -1
@@ -171,7 +175,11 @@ class ChunkedDecoder:
                 raise self._too_large()
         left = int(digits, 16)
         if left > LARGEST:
-            raise BadMessage(400, "bad-chunk", "The chunked body has a chunk that is too large.")
+            raise BadMessage(
+                400,
+                "bad-chunk",
+                "The chunked body has a chunk that is too large; use smaller ones.",
+            )
         at = match.end()
         if not left:
             self._step = self._trailer
@@ -187,7 +195,9 @@ class ChunkedDecoder:
 
     def _too_large(self) -> BadMessage:
         return BadMessage(
-            400, "chunk-extensions-too-large", "The chunked body has too long chunk extensions."
+            400,
+            "chunk-extensions-too-large",
+            "The chunked body has too long chunk extensions; leave them out.",
         )
 
     def _payload(self, data: bytes, at: int, payload: list[bytes]) -> int:
@@ -205,7 +215,9 @@ class ChunkedDecoder:
             return at + 2
         if end == b"\r":
             return -1
-        raise BadMessage(400, "bad-chunk", "A chunk is longer or shorter than it says.")
+        raise BadMessage(
+            400, "bad-chunk", "A chunk is longer or shorter than it says; correct its size."
+        )
 
     def _trailer(self, data: bytes, at: int, payload: list[bytes]) -> int:
         window = data[at : at + LONGEST_LINE + 2]
@@ -232,4 +244,6 @@ class ChunkedDecoder:
         return at + end + 2
 
     def _trailers_too_large(self) -> BadMessage:
-        return BadMessage(431, "trailers-too-large", "The trailers of your body are too large.")
+        return BadMessage(
+            431, "trailers-too-large", "The trailers of your body are too large; send less."
+        )

@@ -74,7 +74,9 @@ def first_fault(data: bytes, limits: HeadLimits) -> BadMessage | None:
     """
     start = 2 if data.startswith(b"\r\n") else 0
     if data.startswith(b"\r\n", start) and start:
-        return BadMessage(400, "bad-request-line", "Your request begins with empty lines.")
+        return BadMessage(
+            400, "bad-request-line", "Your request begins with empty lines; leave them out."
+        )
     window = data[start : start + limits.request_line + 2]
     match = FORBIDDEN.search(window)
     end = window.find(b"\r\n")
@@ -124,7 +126,9 @@ def start_line_fault(line: bytes) -> BadMessage:
     if not _METHOD_ONLY.fullmatch(parts[0]):
         return BadMessage(400, "bad-method", "Your request has no valid method; use upper case.")
     if len(parts) == 3 and not _VERSION.fullmatch(parts[2]):
-        return BadMessage(400, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+        return BadMessage(
+            400, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here; use HTTP/1.1."
+        )
     return BadMessage(
         400,
         "bad-request-line",
@@ -143,8 +147,10 @@ def field_fault(block: bytes) -> BadMessage:
             return BadMessage(400, "folded-header", "A header goes over two lines; use one.")
         if _SPACE_BEFORE_COLON.match(line):
             return BadMessage(
-                400, "space-before-colon", "A header has white space before its colon."
+                400, "space-before-colon", "A header has white space before its colon; take it out."
             )
         if not _FIELD_LINE.fullmatch(line):
             break
-    return BadMessage(400, "bad-header", "A header line is not a valid name, a colon and a value.")
+    return BadMessage(
+        400, "bad-header", "A header line is not a valid name, a colon and a value; correct it."
+    )

@@ -42,7 +42,9 @@ def _options(value: bytes) -> frozenset[bytes]:
     (RFC 9110 section 5.6.1.2)."""
     options = frozenset(option.strip(b" \t") for option in value.lower().split(b",")) - {b""}
     if not all(map(_is_token, options)):
-        raise BadMessage(400, "bad-connection", "The Connection header is no list of names.")
+        raise BadMessage(
+            400, "bad-connection", "The Connection header is no list of names; correct it."
+        )
     return options
 
 
@@ -75,7 +77,9 @@ class _Specials:
         if self.length is not None or self.chunked:
             raise _two_framings()
         if not _is_length(value) or (length := int(value)) > LARGEST:
-            raise BadMessage(400, "bad-content-length", "Content-Length is not one decimal number.")
+            raise BadMessage(
+                400, "bad-content-length", "Content-Length is not one decimal number; correct it."
+            )
         self.length = length
 
     def take_transfer_encoding(self, value: bytes) -> None:
@@ -88,7 +92,9 @@ class _Specials:
     def take_expect(self, value: bytes) -> None:
         if self.expect or value.lower() != b"100-continue":
             raise BadMessage(
-                417, "bad-expectation", "The only expectation known is one 100-continue."
+                417,
+                "bad-expectation",
+                "The only expectation known is one 100-continue; send that, or none.",
             )
         self.expect = True
 
@@ -96,7 +102,8 @@ class _Specials:
         raise BadMessage(
             400,
             "misspelt-header",
-            "A header that others could take for one about the message's end is misspelt.",
+            "A header that others could take for one about the message's end is misspelt;"
+            " correct it.",
         )
 
 
@@ -153,7 +160,7 @@ def _bad_transfer_encoding() -> BadMessage:
     return BadMessage(
         400,
         "bad-transfer-encoding",
-        "The only transfer encoding is one chunked, and only in HTTP/1.1.",
+        "The only transfer encoding is one chunked, and only in HTTP/1.1; send that, or none.",
     )
 
 
@@ -191,7 +198,9 @@ def _fault(data: bytes, start_line: re.Pattern[bytes], limits: HeadLimits) -> Ba
 def method_fault(method: bytes) -> BadMessage | None:
     """Why a well-formed method is refused, if it is."""
     if method in REFUSED_METHODS:
-        return BadMessage(400, "method-refused", "CONNECT and TRACE are not for a gateway.")
+        return BadMessage(
+            400, "method-refused", "CONNECT and TRACE are not for a gateway; use another method."
+        )
     return None
 
 

@@ -78,10 +78,12 @@ def _refused(reason: str, what: str) -> BadMessage:
 
 def _malformed(text: str) -> BadMessage:
     if not text.startswith("/"):
-        return _refused("not-origin-form", "is not a path that begins with a slash")
+        return _refused(
+            "not-origin-form", "is not a path that begins with a slash; write /name/..."
+        )
     if _bad_escape(text):
-        return _refused("bad-escape", "has a % that is not followed by two hex digits")
-    return _refused("bad-target", "has a character that must be percent-encoded")
+        return _refused("bad-escape", "has a % that is not followed by two hex digits; write %25")
+    return _refused("bad-target", "has a character that must be percent-encoded; encode it")
 
 
 def _check_path(path: str) -> None:
@@ -91,13 +93,13 @@ def _check_path(path: str) -> None:
             "percent-encodes a letter, a digit or one of -._~; write it as it is",
         )
     if _separator(path):
-        raise _refused("encoded-separator", "has an encoded slash or backslash")
+        raise _refused("encoded-separator", "has an encoded slash or backslash; leave it out")
     try:
         decoded = unquote_to_bytes(path).decode("utf-8")
     except UnicodeDecodeError:
-        raise _refused("bad-utf8", "has escapes that are not UTF-8") from None
+        raise _refused("bad-utf8", "has escapes that are not UTF-8; encode UTF-8") from None
     if _escape(decoded):
-        raise _refused("encoded-twice", "is percent-encoded twice")
+        raise _refused("encoded-twice", "is percent-encoded twice; encode it once")
     for character in decoded:
         if not "\x20" <= character <= "\x7e":
             _check_character(character)
@@ -109,14 +111,18 @@ def _check_path(path: str) -> None:
 
 def _check_character(character: str) -> None:
     if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp"):
-        raise _refused("control-character", "has an encoded control or invisible character")
+        raise _refused(
+            "control-character", "has an encoded control or invisible character; leave it out"
+        )
     if any(part < "\x80" for part in unicodedata.normalize("NFKC", character)):
-        raise _refused("look-alike", "has a character that can be taken for an ASCII one")
+        raise _refused(
+            "look-alike", "has a character that can be taken for an ASCII one; write the ASCII one"
+        )
 
 
 def _check_segment(segment: str, is_last: bool) -> None:
     proper = _proper.split(segment, maxsplit=1)[0]
     if proper.strip(" ") in (".", ".."):
-        raise _refused("dot-segment", "has a . or .. segment")
+        raise _refused("dot-segment", "has a . or .. segment; write the path that is meant")
     if segment.startswith(";") or not segment and not is_last:
-        raise _refused("empty-segment", "has an empty segment")
+        raise _refused("empty-segment", "has an empty segment; write one slash")

@@ -68,7 +68,10 @@ class ClientVerifier:
             if not chain:
                 if connection.get_peer_certificate() is None:
                     return None
-                raise refused("certificate-unverified", "your certificate could not be verified")
+                raise refused(
+                    "certificate-unverified",
+                    "your certificate could not be verified; use one of this installation",
+                )
             judged = self._judge(chain)
             if fingerprint:
                 if len(self._known) >= REMEMBERED:
