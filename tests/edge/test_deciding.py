@@ -5,8 +5,12 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from toolforge_gateway.auth.chain import AuthenticatorChain
 from toolforge_gateway.edge.deciding import Deciding
 from toolforge_gateway.errors import Refusal
+from toolforge_gateway.model import Evidence
+
+STANDING = AuthenticatorChain([]).for_connection(Evidence(None))
 
 
 class DecidingTests(SynchronousTestCase):
@@ -20,6 +24,7 @@ class DecidingTests(SynchronousTestCase):
             self.told.append,
             lambda refusal: self.told.append(refusal.reason),
             lambda: self.told.append("broke"),
+            STANDING,
         )
         deciding.start()
         return deciding
@@ -66,7 +71,8 @@ class DecidingTests(SynchronousTestCase):
         def breaks(start: object) -> None:
             raise ZeroDivisionError
 
-        Deciding(self.decision, breaks, self.told.append, lambda: self.told.append("broke")).start()
+        broke = lambda: self.told.append("broke")  # noqa: E731
+        Deciding(self.decision, breaks, self.told.append, broke, STANDING).start()
         self.decision.callback("start")
         self.assertEqual(self.told, ["broke"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import attrs
+import yaml
 from twisted.internet.defer import Deferred
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -12,6 +13,7 @@ from zope.interface import implementer
 import twisted.plugins
 from tests.clients.stage import eventually
 from tests.relay.stage import Stage
+from toolforge_gateway import config
 from toolforge_gateway.interfaces import IAuthenticator, IAuthenticatorFactory
 from toolforge_gateway.model import DependsOn, Evidence, Identity, Kind
 
@@ -90,6 +92,12 @@ class ScriptedStage(Stage):
 
     def authenticators(self) -> list[dict]:
         return [{"kind": "scripted", "depends_on": self.depends_on, "headers": list(self.headers)}]
+
+    def reload(self, document: dict) -> None:
+        """Put a configuration in force."""
+        path = self.folder / "gateway.yaml"
+        path.write_text(yaml.safe_dump(document))
+        self.service.prepare(config.load(path)).commit()
 
     @property
     def questions(self) -> list[Question]:

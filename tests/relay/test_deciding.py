@@ -194,6 +194,17 @@ class Never(ScriptedStage):
             self.assertEqual((line["status"], line["reason"]), (503, "decision-timeout"))
         self.assertEqual(self.backend.connections, [])
 
+    async def test_timeout_under_other_rules(self):
+        """So it is when the caller is nobody any more by what a reload has brought meanwhile."""
+        client = await self.client()
+        client.send(GET)
+        question = await self.asked()
+        document = self.document()
+        document["listen"][0]["tls"]["client_cas"][0]["ca"] = "tls/server-ca.crt"
+        self.reload(document)
+        self.assertEqual(refused(await client.closed()), (503, "decision-timeout"))
+        self.assertTrue(question.cancelled)
+
 
 class Connection(ScriptedStage):
     """It depends on the connection, and is asked once."""
@@ -233,6 +244,35 @@ class Connection(ScriptedStage):
             client.transport.abortConnection()
             await eventually(lambda question=question: question.cancelled)
         self.assertEqual(self.backend.connections, [])
+
+    async def test_asked_again(self):
+        """After a reload it is asked anew.  Nobody waits any more for what it was asked before, but
+        for a request that was under way."""
+        idle, busy = await self.client(None), await self.client(None)
+        busy.send(GET)
+        await self.asked(2)
+        before = self.questions
+        await eventually(lambda: self.service.process.running.open == 1)
+        self.reload(self.document())
+        self.assertEqual(len(self.questions), 2)
+        self.assertEqual([question.cancelled for question in before].count(True), 1)
+        (waiting,) = [question for question in before if not question.cancelled]
+        waiting.answer.callback(TOOL)
+        await busy.until(b"\r\n\r\nok")
+        idle.send(GET)
+        for question in self.questions:
+            question.answer.callback(TOOL)
+        await idle.until(b"\r\n\r\nok")
+
+    async def test_client_leaves_after_a_reload(self):
+        """When the client leaves nobody waits any more, by the former rules or the new ones."""
+        client = await self.client(None)
+        client.send(GET)
+        before = await self.asked()
+        await eventually(lambda: self.service.process.running.open == 1)
+        self.reload(self.document())
+        client.transport.abortConnection()
+        await eventually(lambda: before.cancelled and self.questions[0].cancelled)
 
 
 class ConnectionNever(ScriptedStage):

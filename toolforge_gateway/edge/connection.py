@@ -159,7 +159,7 @@ class ServerConnection(Protocol):
                 self._due_in(0)  # A request has come that nobody has looked at yet.
         elif self._phase is _SERVING:
             self._give_up(
-                self.caller.standing.overdue(self._server.timeouts.response_head)
+                self._deciding.standing.overdue(self._server.timeouts.response_head)
                 if self._deciding is not None
                 else Refusal(
                     408,
@@ -280,8 +280,11 @@ class ServerConnection(Protocol):
         """See who the client is by today's rules, if they have changed since that was seen."""
         if not self.is_outdated or self._phase is _CLOSING:
             return
+        former = self.caller.standing
         self.caller = self._server.identify(self.transport, Caller(self.caller.address))
         self.is_outdated = False
+        if former is not None and self._deciding is None:
+            former.lost()
         before, self._before = self._before, None
         if before is not None and not (
             self.caller.is_granted_what(before)
@@ -360,7 +363,7 @@ class ServerConnection(Protocol):
         if isinstance(started, Deferred):
             self._due_in(self._server.timeouts.response_head)
             self._deciding = Deciding(
-                started, self._decided, self._refused, self.transport.abortConnection
+                started, self._decided, self._refused, self.abort, self.caller.standing
             )
             self._deciding.start()
         else:
@@ -394,6 +397,8 @@ class ServerConnection(Protocol):
         deciding, self._deciding = self._deciding, None
         if deciding is not None:
             deciding.stop()
+            if deciding.standing is not self.caller.standing:
+                deciding.standing.lost()
 
     def _serve(self, start) -> None:
         """Forward, now that it has been decided."""

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from toolforge_gateway.auth.chain import Standing
 from toolforge_gateway.errors import Refusal
 
 log = Logger()
@@ -21,6 +22,8 @@ class Deciding:
     :param decided: called with the former.
     :param refused: called with the latter.
     :param broke: called when that has failed: nothing good can come of the request.
+    :param standing: what was known of the caller when the question was put; the connection's may be
+        another by the time of the answer.
     """
 
     def __init__(
@@ -29,7 +32,9 @@ class Deciding:
         decided: Callable[[Any], None],
         refused: Callable[[Refusal], None],
         broke: Callable[[], None],
+        standing: Standing,
     ):
+        self.standing = standing
         self._decided = decided
         self._refused = refused
         self._broke = broke
