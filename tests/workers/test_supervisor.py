@@ -319,6 +319,22 @@ class ReloadTests(Changing):
         for process in self.processes:
             self.assertEqual(process.asked[-1], "Abandon")
 
+    def test_dying(self) -> None:
+        """One that has been killed, and whose end is not known yet, is not asked any more: somebody
+        comes in its stead, by what is new, and it counts as a death."""
+        dying = self.processes[0]
+        dying.immortal = True
+        dying.silent.add("Ping")
+        self.clock.pump([BETWEEN_PINGS] * int(HUNG / BETWEEN_PINGS + 1))
+        self.clock.advance(LAST_WORDS)
+        self.assertEqual(dying.signals[-1], "KILL")
+        new = configuration(2, "limits: {requests: 10}")
+        self.successResultOf(self.successResultOf(self.supervisor.prepare(new)).commit())
+        self.assertEqual(self.forces(), {new})
+        self.assertNotIn(dying, self.seated())
+        dying.die("killed by SIGKILL")
+        self.assertEqual((len(self.seated()), self.supervisor.deaths), (2, 1))
+
     def test_deaf_preparing(self) -> None:
         """So does no answer in time."""
         self.processes[1].silent.add("Prepare")

@@ -191,6 +191,7 @@ class Crew:
         member = self.new(seat.index, self.generation)
         former = seat.take(member)
         if former is not None:
+            self.deaths += former.killed
             former.kill()
         begun = ensureDeferred(self._begin(member, together))
         self._beginning[member] = begun

@@ -68,6 +68,7 @@ class Member:
 
     :ivar configuration: what it goes by; None before it serves.
     :ivar asked: what it was asked last to prepare.
+    :ivar killed: whether its supervisor has killed it; it may take a moment to end.
     :ivar how: how it ended; "" before.
     :ivar pid: of its process; None: it could not be spawned.
     """
@@ -105,7 +106,7 @@ class Member:
         self._pings = LoopingCall(self._ping)
         self._pings.clock = clock
         self._pinged: float | None = None
-        self._killed = False
+        self.killed = False
         self._patience: Any = None
         self._process: Process = spawn(self, number)
         self.pid = self._process.pid
@@ -123,8 +124,8 @@ class Member:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it serves."""
-        return self.state is State.READY
+        """Whether it serves, and will."""
+        return self.state is State.READY and not self.killed
 
     # What it is told to do.
 
@@ -227,8 +228,8 @@ class Member:
 
     def kill(self) -> None:
         """End it at once."""
-        if self.state is not State.GONE and not self._killed:
-            self._killed = True
+        if self.state is not State.GONE and not self.killed:
+            self.killed = True
             self._process.signal("KILL")
 
     def over(self) -> Deferred[None]:
@@ -253,7 +254,7 @@ class Member:
     def ended(self, how: str) -> None:
         """See `spawn.IsTold`."""
         # Somebody else's SIGKILL, such as the kernel's, is something else to look into than ours.
-        self.how = "killed by its supervisor" if self._killed else how
+        self.how = "killed by its supervisor" if self.killed else how
         self._become(State.GONE)
         if self._pings.running:
             self._pings.stop()
@@ -302,7 +303,7 @@ class Member:
         return Complaint(str(configuration.file), None, "", f"{self.name} {what}", remedy)
 
     def _does_not(self, failure: Any, what: str) -> None:
-        if self.state is not State.GONE:
+        if self.state is not State.GONE and not self.killed:
             log.error(
                 "{name} does not {what}: {error}",
                 name=self.name,
