@@ -5,10 +5,11 @@ from __future__ import annotations
 from twisted.internet.error import NoRouteError
 from zope.interface.verify import verifyObject
 
-from tests.proxy.stage import LIMITED, ONE, THREE, TWO, PoolCase
+from tests.proxy.stage import LIMITED, ONE, THREE, TWO, Customer, PoolCase
 from toolforge_gateway.config.backend import BackendLimits, UpstreamAddress
 from toolforge_gateway.proxy.attempt import Attempt
-from toolforge_gateway.proxy.dialling import ATTEMPTS
+from toolforge_gateway.proxy.connection import UpstreamConnection
+from toolforge_gateway.proxy.dialling import ATTEMPTS, Dialling
 from toolforge_gateway.proxy.interfaces import IBorrower
 from toolforge_gateway.proxy.pool import Pool
 
@@ -363,3 +364,114 @@ class PlacesOfOthersTests(PoolCase):
             self.assertEqual(self.pool.places.taken, 2)
             for each in (first, second):
                 each.abort()
+
+
+class ChangesTests(PoolCase):
+    """All that can happen to a pool, in any order."""
+
+    addresses = (ONE, UpstreamAddress("jobs.example.org", 443))
+    keys = {"limits": BackendLimits(requests=6, queue=4)}
+
+    def test_any_order(self) -> None:
+        """Whoever comes, fails, leaves and comes back while names lead elsewhere, certificates are
+        replaced and configurations taken up: nobody is told twice or has another pool's connection,
+        nobody waits where there is room, and in the end no place is taken and nothing open."""
+        for seed in range(10):
+            self.random.seed(seed)
+            self.turbulence(seed)
+
+    def turbulence(self, seed: int) -> None:
+        network, chance = self.network, self.random
+        network.names = {"jobs.example.org": ["192.0.2.2"]}
+        pool = self.pool_for(self.backend())
+        pool.start()
+        pools = [pool]
+        asked: list[tuple[Pool, Customer, Dialling]] = []
+        before, answered = len(network.dials), set()
+
+        def in_use() -> list[UpstreamConnection]:
+            return [
+                customer.connection
+                for _, customer, _ in asked
+                if customer.connection is not None
+                and not customer.connection.transport.ended
+                and customer.connection.current is customer
+            ]
+
+        def ask() -> None:
+            for _ in range(chance.randrange(1, 4)):
+                customer = Customer()
+                connection = pool.take()
+                if connection is not None:
+                    connection.current = customer
+                    customer.connected(connection)
+                    asked.append((pool, customer, None))
+                else:
+                    asked.append((pool, customer, pool.dial(customer, self.timeouts)))
+
+        def network_answers() -> None:
+            for dial in network.dials[before:]:
+                if dial.wanted and dial.number not in answered and chance.random() < 0.7:
+                    answered.add(dial.number)
+                    chance.choice([dial.establish, dial.establish, dial.refuse])()
+
+        def exchanges_end() -> None:
+            for connection in in_use():
+                owner = connection._pool
+                match chance.randrange(5):
+                    case 0:
+                        connection.abort()
+                    case 1:
+                        connection.connectionLost()
+                        connection.transport.ended = "by the other end"
+                    case 2 | 3:
+                        connection.transport.quiet = chance.random() < 0.8
+                        owner.put(connection)
+
+        def leave() -> None:
+            for _, customer, dialling in asked:
+                if dialling is not None and not customer.told and chance.random() < 0.3:
+                    dialling.cancel()
+
+        def reload() -> None:
+            nonlocal pool
+            limits = BackendLimits(chance.randrange(1, 8), chance.randrange(4))
+            former, pool = pool, self.pool_for(self.backend(limits=limits))
+            pool.inherit(former)
+            former.close()
+            pool.start()
+            pools.append(pool)
+
+        def refresh() -> None:
+            pool.refresh()
+
+        def names() -> None:
+            network.names = {
+                "jobs.example.org": chance.sample(
+                    ["192.0.2.2", "192.0.2.3", "192.0.2.4"], chance.randrange(3)
+                )
+            }
+
+        steps = [ask, ask, ask, network_answers, network_answers, exchanges_end, leave, names]
+        steps += [reload, refresh, lambda: self.advance(chance.random() * 8)]
+        for _ in range(120):
+            chance.choice(steps)()
+            figures = pool.figures()
+            self.assertTrue(all(customer.told <= 1 for _, customer, _ in asked), seed)
+            self.assertGreaterEqual(figures.taken, len(in_use()), seed)
+            if figures.queued:
+                self.assertGreaterEqual(figures.taken, figures.limit, seed)
+            for owner, customer, _ in asked:
+                if customer.connection is not None:
+                    self.assertIs(customer.connection._pool, owner, seed)
+        for each in pools:
+            each.close()
+        for _, _, dialling in asked:
+            if dialling is not None:
+                dialling.cancel()
+        for connection in in_use():
+            connection.abort()
+        self.advance(60)
+        self.assertEqual((pool.places.taken, pool.figures().queued), (0, 0), seed)
+        self.assertEqual([each for each in network.built if not each.transport.ended], [], seed)
+        self.assertEqual({each.upstream.open for each in network.built}, {0}, seed)
