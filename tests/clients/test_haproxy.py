@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
 import tempfile
 from pathlib import Path
 
@@ -79,7 +80,12 @@ class _Behind(Stage):
         running = programs.start(reactor, [self.haproxy, "-db", "-f", str(file)])
         self.addCleanup(running.end, "TERM")
         yield connectable(self.port)
-        yield eventually(self.stats.is_socket)
+        yield eventually(self.tells)
+
+    def tells(self) -> bool:
+        """Whether it listens where it tells of itself; the file is there before."""
+        with socket.socket(socket.AF_UNIX) as caller:
+            return caller.connect_ex(str(self.stats)) == 0
 
     @inlineCallbacks
     def health(self):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.frame.reasons import Unreadable, words
+from tests.frame.reasons import Unreadable, Word, words
 from toolforge_gateway.policy import ALLOWED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+
+
+@functools.cache
+def given() -> list[Word]:
+    """The words of the source, which is read once."""
+    return words()
 
 
 def documented() -> dict[str, str]:
@@ -27,7 +34,7 @@ class ReasonTests(SynchronousTestCase):
     def test_all(self) -> None:
         """Each word of the source has a row in "Reason words", and each row a word: who adds one
         says what it means, and what the caller and the operators are to do."""
-        there = {each.word: each.place for each in words()}
+        there = {each.word: each.place for each in given()}
         missing = {word: place for word, place in there.items() if word not in documented()}
         self.assertEqual(missing, {}, "add a row to docs/operations.md, Reason words")
         self.assertEqual(set(documented()) - set(there), set(), "no part of the source says these")
@@ -35,7 +42,7 @@ class ReasonTests(SynchronousTestCase):
     def test_statuses(self) -> None:
         """The status beside a word is the one that comes with it."""
         statuses: dict[str, set[str]] = {}
-        for each in words():
+        for each in given():
             if each.status is not None:
                 statuses.setdefault(each.word, set()).add(str(each.status))
         for word, expected in statuses.items():
@@ -50,11 +57,11 @@ class ReasonTests(SynchronousTestCase):
 
     def test_decisions(self) -> None:
         """The words of allowed requests are found as well."""
-        self.assertEqual(ALLOWED - {each.word for each in words()}, set())
+        self.assertEqual(ALLOWED - {each.word for each in given()}, set())
 
     def test_forms(self) -> None:
         """A word is plain: lower case, with hyphens."""
-        for each in words():
+        for each in given():
             self.assertRegex(each.word, "^[a-z][a-z0-9]*(-[a-z0-9]+)*$", each.place)
 
     def test_hidden(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from twisted.internet import reactor
@@ -170,10 +171,10 @@ class JustAllowed(TableCase):
             connection.received.endswith(b"\r\n0\r\n\r\n") and connection.send(OK)
         )
         client = await self.client()
-        started = reactor.seconds()
+        began = time.process_time()
         client.send(CHUNKED_HEAD + b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n")
         await client.until(OK)
-        self.assertLess(reactor.seconds() - started, 5)
+        self.assertLess(time.process_time() - began, 5)
         received = self.backend.connections[-1].received.partition(b"\r\n\r\n")[2]
         self.assertEqual(received.count(b"a"), 100_000)
 

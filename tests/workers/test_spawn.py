@@ -20,7 +20,7 @@ import toolforge_gateway
 from tests.coroutines import CoroutineCase
 from toolforge_gateway.transport.turns import Board
 from toolforge_gateway.workers import spawn
-from toolforge_gateway.workers.spawn import LONGEST_LINE, Spawner, _environment, _Log
+from toolforge_gateway.workers.spawn import Spawner, _environment, _Log
 from toolforge_gateway.workers.wire import Ping
 
 HERE = str(Path(toolforge_gateway.__file__).resolve().parents[1])
@@ -82,7 +82,11 @@ class LogTests(SynchronousTestCase):
 
     def test_endless(self) -> None:
         """A line without an end is not kept for ever."""
-        self.log.take(b"x" * (LONGEST_LINE + 1))
+        # `trial -j` carries what is logged in AMP, which has no room for the real one.
+        self.patch(spawn, "LONGEST_LINE", 1024)
+        self.log.take(b"x" * 1024)
+        self.assertEqual(self.said(), [])
+        self.log.take(b"x")
         self.assertEqual(len(self.said()), 1)
 
 
