@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from tests.clients.stage import pki
 from tests.coroutines import CoroutineCase
-from tests.relay.ends import Backend, End, connect
+from tests.relay.ends import Backend, BackendConnection, End, connect, silent
 from tests.transport import chosen
 from toolforge_gateway import config
 from toolforge_gateway.service import make_service
@@ -117,6 +117,15 @@ class Stage(CoroutineCase):
             return end
 
         return connect(pki(), self.port, certificate, header).addCallback(keep)
+
+    async def held(self) -> tuple[End, BackendConnection]:
+        """A client whose request the backend has, and answers only when the test does."""
+        self.backend.script = silent
+        client = await self.client()
+        client.send(GET)
+        upstream = await self.backend.connection()
+        await upstream.until(b"\r\n\r\n")
+        return client, upstream
 
     async def ask(
         self,

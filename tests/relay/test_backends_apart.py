@@ -144,15 +144,6 @@ class SwallowingTests(Two):
 class QueueTests(Two):
     backend_keys = {"limits": {"requests": 1, "queue": 1}, "timeouts": {"queue": 2}}
 
-    async def held(self) -> tuple[End, BackendConnection]:
-        """Somebody has the only place, and has no answer yet."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        connection = await self.backend.connection()
-        await eventually(lambda: connection.requests)
-        return client, connection
-
     def answer(self, connection: BackendConnection, answer: bytes = OK) -> None:
         connection.take()
         connection.send(answer)

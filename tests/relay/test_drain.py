@@ -9,7 +9,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 
-from tests.relay.ends import OK, End, silent
+from tests.relay.ends import OK, End
 from tests.relay.stage import GET, Stage
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -53,11 +53,7 @@ class DrainTests(Ending):
 
     async def test_running(self) -> None:
         """What runs is given `drain`, and ends whole when it is done by then."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         stopping = self.service.stopService()
         await deferLater(reactor, 1.5, lambda: None)
         upstream.send(OK)
@@ -67,11 +63,7 @@ class DrainTests(Ending):
     async def test_begun_before(self) -> None:
         """An answer that began before cannot say that it is the last: who asks right behind it is
         answered, and told."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         upstream.take()
         upstream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
         self.assertNotIn(b"Connection: close", await client.until(b"ok\r\n"))
@@ -89,11 +81,7 @@ class DrainTests(Ending):
 
     async def test_last_line(self) -> None:
         """The client whose leaving ends it all is in the access log as well."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         stopping = self.service.stopService()
         client.transport.abortConnection()
         await stopping
@@ -114,11 +102,7 @@ class Late(Ending):
     async def test_cut(self) -> None:
         """What is not over when `drain` is is cut: with its backend's request, and with a word in
         the access log that does not blame the client.  The gateway's log has the number."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         await self.service.stopService()
         await client.closed()
         await upstream.closed()

@@ -63,11 +63,7 @@ class Expiry(Stage):
 
     async def test_running_answer(self):
         """What was allowed while the certificate was good comes to its end."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         self.reactor.shift = 2 * YEAR
         upstream.send(OK)
         await client.until(b"\r\n\r\nok")
@@ -92,11 +88,7 @@ class Reading(Stage):
 
     async def test_client_that_does_not_read(self):
         """A client that takes nothing of its answer is given as long as a silent backend."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         client.transport.pauseProducing()
         upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 50_000_000)
         await upstream.closed()

@@ -86,11 +86,7 @@ class ReloadTests(Reloading):
 
     async def test_running(self) -> None:
         """What runs ends as it began, at the backend where it began; the connection goes on."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         other = self.second_backend()
         document = self.document()
         document["backends"][0]["url"] = f"https://127.0.0.1:{other.number}"
@@ -558,11 +554,7 @@ class BoundTests(Reloading):
     async def test_bound(self) -> None:
         """What began before a reload counts after it: the next request waits for its end, and then
         has a connection of its own."""
-        self.backend.script = silent
-        streaming = await self.client()
-        streaming.send(GET)
-        first = await self.backend.connection()
-        await first.until(b"\r\n\r\n")
+        streaming, first = await self.held()
         await self.changed(self.document())
         waiting = await self.client()
         waiting.send(GET)

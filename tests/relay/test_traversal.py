@@ -89,11 +89,7 @@ class Traversed(Stage):
 
     async def test_back_pressure(self):
         """A client that does not read holds the backend up, instead of filling memory."""
-        self.backend.script = silent
-        client = await self.client()
-        client.send(GET)
-        upstream = await self.backend.connection()
-        await upstream.until(b"\r\n\r\n")
+        client, upstream = await self.held()
         client.transport.pauseProducing()
         upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MEGABYTE))
         sender = Sender(upstream, 64 * MEGABYTE)
