@@ -283,7 +283,11 @@ class GatewayService(Service):
         for door in gone.values():
             self._leaving.append(door)
             door.close().addCallback(lambda _, door=door: self._leaving.remove(door))
-        self._operations.adopt(self._operations_of(configuration), accepting)
+        try:
+            self._operations.adopt(self._operations_of(configuration), accepting)
+        except Exception as error:
+            log.failure("the operations port could not be opened")
+            broken.append(error)
         if self._in_force:
             prepared.api_document.take_over(former.api_document)
             former.api_document.stop()

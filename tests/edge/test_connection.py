@@ -140,6 +140,15 @@ class ConnectionTests(ServedCase):
         self.pass_time(1)
         self.assertEqual(self.transport.ended, ["lose"])
 
+    def test_handshake_at_the_end(self) -> None:
+        """So is one whose handshake was under way then, if nothing comes on it."""
+        connection, transport = self.server.buildProtocol(None), Transport()
+        connection.makeConnection(transport)
+        self.server.drain()
+        connection.handshakeCompleted()
+        self.pass_time(QUIET)
+        self.assertEqual(transport.ended, ["lose"])
+
     def test_request_that_nobody_has_read(self) -> None:
         """An idle connection on which a request has come, and was not read yet, is not closed."""
         self.transport.quiet = False

@@ -256,6 +256,25 @@ class ReloadTests(Reloading):
         self.assertEqual(self.service.addresses()[0].name, bytes(self.short / "s"))
         self.assertTrue(self.flushLoggedErrors(OSError))
 
+    async def test_no_descriptor_for_the_operations_port(self) -> None:
+        """So it is with the operations port: everything else is in force, the next reload opens
+        it, and the new configuration's files are watched."""
+        document = self.document()
+        before = reactor.seconds()
+        document["operations"]["endpoint"] = f"unix:{self.short}/operations"
+        document["backends"][0]["path"] = "/builds"
+        accepting = self.patch(Sockets, "listen", raiser(OSError(24, "Too many open files")))
+        outcome = await self.reload(document)
+        accepting.restore()
+        self.assertIn("only a part", outcome.complaints[0])
+        self.assertIsNone(self.service.operations_address())
+        await self.ask(GET.replace(b"/jobs", b"/builds"))
+        watched = [state.since for _, state in self.service.process.rotation.states()]
+        self.assertTrue(all(since > before for since in watched), (before, watched))
+        await self.changed(document)
+        self.assertEqual(self.service.operations_address().name, bytes(self.short / "operations"))
+        self.assertTrue(self.flushLoggedErrors(OSError))
+
     async def test_listener_that_cannot_be(self) -> None:
         """A new listener whose address is taken is a complaint with its line; nothing else of
         that configuration counts, and what was opened for it is closed."""

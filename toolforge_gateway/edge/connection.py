@@ -107,6 +107,8 @@ class ServerConnection(Protocol):
         self._due_in(self._server.timeouts.request_head)
         if self._server.wants_certificate_of(self.caller):
             self._close()  # The handshake began before one was wanted.
+        elif self._server.draining:
+            self._leave_when_quiet()
 
     def dataReceived(self, data: bytes) -> None:
         if self._upload is not None and self._forward is not None:
