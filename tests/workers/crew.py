@@ -78,12 +78,16 @@ class Process:
         if name == "KILL" and self.pid is not None and not self.immortal:
             self.die("killed by SIGKILL")
 
-    def die(self, how: str = "exit code 1") -> None:
-        """It ends."""
-        self.pid = None
+    def lose(self) -> None:
+        """Its channel closes, as it does before the end."""
         waiting, self._waiting = self._waiting, []
         for _, _, deferred in waiting:
             deferred.errback(ConnectionDone())
+
+    def die(self, how: str = "exit code 1") -> None:
+        """It ends."""
+        self.pid = None
+        self.lose()
         self.member.ended(how)
 
     @property

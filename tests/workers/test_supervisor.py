@@ -138,6 +138,20 @@ class DeathTests(CrewCase):
         self.assertEqual(self.processes[1].asked, ["Take", "Prepare", "Commit"])
         self.assertEqual(self.supervisor.deaths, 1)
 
+    def test_how(self) -> None:
+        """How one ended that did so before it was ready is told as it was, whatever killed it."""
+        for how in ("exit code 1", "killed by SIGKILL", "it could not be spawned: no room"):
+            self.next = [deaf("Prepare"), deaf("Prepare")]
+            self.living()[0].die()
+            self.clock.advance(LIVED)
+            starting = self.living()[0]
+            starting.immortal = True
+            starting.lose()
+            starting.die(how)
+            self.assertEqual(starting.member.how, how)
+            self.next = []
+            self.clock.advance(LIVED)
+
     def test_backoff(self) -> None:
         """Those who die again and again are replaced later each time, and no later than that."""
         delays = []

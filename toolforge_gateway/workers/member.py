@@ -107,6 +107,7 @@ class Member:
         self._pings.clock = clock
         self._pinged: float | None = None
         self.killed = False
+        self._ours = False
         self._patience: Any = None
         self._process: Process = spawn(self, number)
         self.pid = self._process.pid
@@ -226,10 +227,13 @@ class Member:
         asked = self._call(Ask, ASKED, question=question)
         return asked.addCallback(lambda answer: answer["explanation"])
 
-    def kill(self) -> None:
-        """End it at once."""
+    def kill(self, ends: bool = False) -> None:
+        """End it at once.
+
+        :param ends: whether it seems to end by itself, and is not to say that we have killed it.
+        """
         if self.state is not State.GONE and not self.killed:
-            self.killed = True
+            self.killed, self._ours = True, not ends
             self._process.signal("KILL")
 
     def over(self) -> Deferred[None]:
@@ -254,7 +258,8 @@ class Member:
     def ended(self, how: str) -> None:
         """See `spawn.IsTold`."""
         # Somebody else's SIGKILL, such as the kernel's, is something else to look into than ours.
-        self.how = "killed by its supervisor" if self.killed else how
+        ours = self._ours and how == "killed by SIGKILL"
+        self.how = "killed by its supervisor" if ours else how
         self._become(State.GONE)
         if self._pings.running:
             self._pings.stop()
@@ -295,7 +300,7 @@ class Member:
             what = f"did not get ready within {patience:g} seconds"
         elif not isinstance(error, ConnectionClosed):
             log.failure("{name} could not be asked to get ready", name=self.name)
-        self.kill()
+        self.kill(ends=isinstance(error, ConnectionClosed))
         return self._complaint(configuration, what)
 
     def _complaint(self, configuration: Configuration, what: str, more: str = "") -> Complaint:
