@@ -165,7 +165,13 @@ class _Pool:
     def answered(self, connection: UpstreamConnection) -> None:
         """Nothing is counted."""
 
-    def unanswered(self, connection: UpstreamConnection, reason: str) -> None:
+    def unanswered(
+        self,
+        connection: UpstreamConnection,
+        reason: str,
+        detail: object,
+        since: float | None = None,
+    ) -> None:
         """Nothing is counted."""
 
     def lost(self, connection: UpstreamConnection) -> None:
