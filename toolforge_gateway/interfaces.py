@@ -166,8 +166,11 @@ class IAnswer(Interface):
     def end():
         """The body is complete; flushes."""
 
-    def cut():
-        """The body broke off after `begin`: must not look whole."""
+    def cut(by_caller=False):
+        """The body broke off after `begin`: must not look whole.
+
+        :param by_caller: whether it was the caller who has taken nothing of it for too long.
+        """
 
     def fail(refusal):
         """No head was passed on: answer with this `Refusal` instead."""

@@ -58,7 +58,7 @@ class Caller:
     def end(self):
         self.told.append("end")
 
-    def cut(self):
+    def cut(self, by_caller=False):
         self.told.append("cut")
 
     def fail(self, refusal):
@@ -125,6 +125,9 @@ class Pool:
     ) -> None:
         self.told.append(reason)
         self.since = since
+
+    def cut(self, connection: Connection, detail: object) -> None:
+        self.told.append("cut")
 
     def lost(self, connection: Connection) -> None:
         """Counted by the real one."""

@@ -8,10 +8,13 @@ import urllib.request
 
 from twisted.internet.error import ConnectError
 from twisted.internet.threads import deferToThread
+from twisted.logger import formatEvent, globalLogPublisher
 
+from tests.clients.stage import eventually
 from tests.relay.ends import OK, answering, silent
 from tests.relay.stage import GET, Stage, refused
 from tests.relay.test_bodies import Sender
+from toolforge_gateway.observe.health import FAILURES
 
 
 class Kept(Stage):
@@ -147,12 +150,39 @@ class Slow(Stage):
         await self.backend.connections[0].closed()
 
     async def test_backend_body(self):
-        """A backend that stops in the middle of its answer is cut off, for the client too."""
+        """A backend that stops in the middle of its answer is cut off, for the client too; the log
+        says where and why."""
+        said: list = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
         self.backend.script = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
         client = await self.client()
         client.send(GET)
         self.assertTrue((await client.closed()).endswith(b"\r\n\r\nhalf"))
         self.assertEqual(self.log()[0]["reason"], "backend-cut")
+        self.assertIn(
+            f"jobs-api at 127.0.0.1:{self.backend.number}: backend-cut: nothing more for 0.3 s",
+            [formatEvent(event) for event in said],
+        )
+
+    async def test_client_takes_nothing(self):
+        """A client that takes nothing of its answer is cut off, and it is not the backend's fault:
+        no client can have a backend called failing."""
+        size = 48 * 1024 * 1024  # more than there is room for on the way
+        self.backend.script = answering(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
+        )
+        for count in range(1, FAILURES + 1):
+            client = await self.client()
+            client.send(GET)
+            await client.until(b"\r\n\r\n")
+            client.transport.pauseProducing()
+            await eventually(lambda count=count: len(self.log()) == count)
+            client.transport.abortConnection()
+        told = [(line["status"], line["reason"], line["complete"]) for line in self.log()]
+        self.assertEqual(told, [(200, "client-left", False)] * FAILURES)
+        figures = self.service.process.overview.figures()
+        self.assertNotEqual(figures.health["jobs-api"].state.value, "failing")
 
 
 class SlowPaths(Stage):

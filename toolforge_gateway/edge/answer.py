@@ -104,9 +104,9 @@ class ClientAnswer:
         self._exchange.complete = True
         self._connection.answered(self._close)
 
-    def cut(self) -> None:
+    def cut(self, by_caller: bool = False) -> None:
         self.flush()
-        self._exchange.reason = "backend-cut"
+        self._exchange.reason = "client-left" if by_caller else "backend-cut"
         self._connection.cut_off()
 
     def fail(self, refusal: Refusal) -> None:

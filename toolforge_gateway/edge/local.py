@@ -115,6 +115,9 @@ class _Door:
     ) -> None:
         """Nothing is counted."""
 
+    def cut(self, connection: UpstreamConnection, detail: object) -> None:
+        """Nothing is said: what breaks a page is in the log by itself."""
+
     def lost(self, connection: UpstreamConnection) -> None:
         """Nothing is counted."""
 

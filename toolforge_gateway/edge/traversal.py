@@ -238,7 +238,7 @@ class RequestAnswer:
     def end(self) -> None:
         self._finish()
 
-    def cut(self) -> None:
+    def cut(self, by_caller: bool = False) -> None:
         self._forward = None
         self._request.unregisterProducer()
         self._request.channel.transport.abortConnection()

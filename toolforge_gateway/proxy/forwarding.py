@@ -199,15 +199,15 @@ class Forwarding:
             return
         try:
             self._decoder.eof()
-        except BadMessage:
-            self._broken(None)
+        except BadMessage as fault:
+            self._cut(connection, f"{fault.reason}, {reason.value}")
             return
         # A body that ends with the connection is whole only when TLS said so
         # by close_notify (RFC 9112 section 9.8).
         if self._decoder.finished and self._is_clean(reason):
             self._complete()
         else:
-            self._broken(None)
+            self._cut(connection, reason.value)
 
     def backend_full(self) -> None:
         """The backend takes no more of the request body for now."""
@@ -225,16 +225,21 @@ class Forwarding:
 
     def deadline_passed(self) -> None:
         """Called by `Deadlines`."""
-        if self._head is not None:
-            self._broken(None)
-        else:
-            patience = self._outgoing.timeouts.response_head
+        timeouts = self._outgoing.timeouts
+        if self._head is None:
+            patience = timeouts.response_head
             self._let_down(
                 self._connection,
                 failures.answer_timed_out(self._outgoing.backend),
                 f"no answer within {patience:g} s",
                 self._outgoing.deadlines.seconds() - patience,
             )
+        elif self._held_back:
+            self._finish()
+            self._drop_connection()
+            self._answer.cut(by_caller=True)
+        else:
+            self._cut(self._connection, f"nothing more for {timeouts.response_idle:g} s")
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether this is all of an answer whose head is known; if so it is dealt with.
@@ -324,8 +329,17 @@ class Forwarding:
             self._outgoing.pool.unanswered(connection, failure.reason, detail, since)
         self._broken(failure)
 
+    def _cut(self, connection: UpstreamConnection | None, detail: object) -> None:
+        """The answer that has begun breaks off."""
+        if connection is not None:
+            self._outgoing.pool.cut(connection, detail)
+        self._broken(None)
+
     def _broken(self, failure: BackendFailure | None) -> None:
-        """No whole answer will come of this."""
+        """No whole answer will come of this.
+
+        :param failure: None where one has begun.
+        """
         begun = self._head is not None
         self._finish()
         self._drop_connection()

@@ -67,6 +67,12 @@ class IPool(Interface):
         :param since: where there was nothing but silence: since when, POSIX seconds.
         """
 
+    def cut(connection, detail):
+        """An answer that had begun on it broke off.
+
+        :param detail: what went wrong, for the log.
+        """
+
     def lost(connection):
         """It is gone; called by the connection."""
 

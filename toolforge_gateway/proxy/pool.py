@@ -197,6 +197,10 @@ class Pool:
         else:
             self.failed(upstream, reason, detail)
 
+    def cut(self, connection: UpstreamConnection, detail: object) -> None:
+        """See `IPool`."""
+        connection.upstream.reports.tell("backend-cut", detail)
+
     def failed(self, upstream: Upstream, reason: str, detail: object) -> None:
         """An address did not do its part.
 

@@ -156,7 +156,7 @@ class Probe:
         """See `IAnswer`."""
         self._judge()
 
-    def cut(self) -> None:
+    def cut(self, by_caller: bool = False) -> None:
         """See `IAnswer`."""
         self._tell("backend-cut")
 
@@ -193,4 +193,7 @@ class _Lent:
         detail: object,
         since: float | None = None,
     ) -> None:
+        """See `answered`."""
+
+    def cut(self, connection: UpstreamConnection, detail: object) -> None:
         """See `answered`."""
