@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import signal
 from collections.abc import Callable
+
+from twisted.logger import Logger
+
+log = Logger()
 
 PR_SET_PDEATHSIG = 1
 """Of <linux/prctl.h>; see prctl(2)."""
@@ -18,10 +21,10 @@ def end_when_orphaned(within: Callable[[], float]) -> None:
     """Have the kernel end this process some time after the one that started it has died.
 
     A reactor that turns hears of that death by itself, serves what runs and ends.  One that hangs
-    would stay for ever, and keep the listening sockets, so that no other gateway could begin.
+    would stay for ever, and keep the listening sockets, so that no other gateway could begin.  A
+    kernel that does not do this is a warning in the log.
 
     :param within: the seconds that the end may take, asked when the time has come.
-    :raise OSError: the kernel does not do that.
     """
 
     def orphaned(number: int, frame: object) -> None:
@@ -29,7 +32,17 @@ def end_when_orphaned(within: Callable[[], float]) -> None:
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(ORPHANED, orphaned)
+    try:
+        _tell_at_death_of_parent(ORPHANED)
+    except (ImportError, OSError, MemoryError) as error:
+        log.warn("if this worker hangs when its supervisor dies, it stays: {error}", error=error)
+
+
+def _tell_at_death_of_parent(number: int) -> None:
+    """:raise ImportError, OSError, MemoryError: it cannot be done here."""
+    import ctypes  # where no memory may be written and executed this fails
+
     kernel = ctypes.CDLL(None, use_errno=True)
-    if kernel.prctl(PR_SET_PDEATHSIG, int(ORPHANED), 0, 0, 0) != 0:
+    if kernel.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
