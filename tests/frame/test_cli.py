@@ -7,6 +7,7 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -43,8 +44,10 @@ class CommandLine(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Write keys, certificates and the configuration."""
-        self.folder = Path(self.mktemp()).resolve()
-        self.folder.mkdir()
+        # Where the tests run may have a longer path than a Unix socket.
+        room = TemporaryDirectory(prefix="cli-")
+        self.addCleanup(room.cleanup)
+        self.folder = Path(room.name).resolve()
         self.kubernetes = Authority("kubernetes")
         self.backend = Authority("backend")
         server = self.backend.issue([("CN", "gateway")], usages=(SERVER,), names=["localhost"])
