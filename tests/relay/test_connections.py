@@ -165,10 +165,14 @@ class Slow(Stage):
             [formatEvent(event) for event in said],
         )
 
+
+class Reluctant(Stage):
+    timeouts = {"response_idle": 0.3}
+
     async def test_client_takes_nothing(self):
         """A client that takes nothing of its answer is cut off, and it is not the backend's fault:
         no client can have a backend called failing."""
-        size = 48 * 1024 * 1024  # more than there is room for on the way
+        size = 24 * 1024 * 1024  # more than there is room for on the way
         self.backend.script = answering(
             b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
         )
