@@ -9,15 +9,16 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from toolforge_gateway.config.options import by_line
 from toolforge_gateway.config.values import Configuration, Listener, Operations
 from toolforge_gateway.edge.descriptors import KEPT, room_for
 from toolforge_gateway.edge.door import Door
-from toolforge_gateway.errors import ConfigurationError, GatewayError
+from toolforge_gateway.errors import Complaint, ConfigurationError, GatewayError
 from toolforge_gateway.interfaces import IObserver
 from toolforge_gateway.listen.sockets import Place, Sockets, places
 from toolforge_gateway.observe.accesslog import AccessLog
 from toolforge_gateway.observe.several import Several
-from toolforge_gateway.observe.sinks import open_sink
+from toolforge_gateway.observe.sinks import Sink, open_sink
 from toolforge_gateway.openings import Fault, Opened, Openings, operators_place
 from toolforge_gateway.operators import OperatorsPort
 from toolforge_gateway.prepared import Prepared, prepare
@@ -139,15 +140,18 @@ class GatewayService(Service):
         :raise ConfigurationError: with all complaints.
         """
         prepared = prepare(configuration, self._reactor, process=self.process)
-        sink = None
-        if configuration.access_log != self._prepared.configuration.access_log:
-            sink = open_sink(configuration.access_log, configuration.file, self._reactor)
+        complaints: list[Complaint] = []
+        sink: Sink | None = None
+        opened: tuple[Opened, ...] = ()
+        try:
+            if configuration.access_log != self._prepared.configuration.access_log:
+                sink = open_sink(configuration.access_log, configuration.file, self._reactor)
+        except ConfigurationError as error:
+            complaints += error.complaints
         try:
             opened = self._open(configuration)
-        except ConfigurationError:
-            if sink is not None:
-                sink.close()
-            raise
+        except ConfigurationError as error:
+            complaints += error.complaints
 
         def commit() -> None:
             if sink is not None and self._access_log is not None:
@@ -161,6 +165,9 @@ class GatewayService(Service):
             for pool in prepared.pools:
                 pool.close()
 
+        if complaints:
+            abandon()
+            raise ConfigurationError(by_line(complaints))
         return Change(configuration, commit, abandon)
 
     def stopService(self) -> Deferred[None]:

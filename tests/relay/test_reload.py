@@ -289,6 +289,12 @@ class ReloadTests(Reloading):
         self.assertIn("listen[2]", complaint)
         self.assertIn("Address already in use", complaint)
         self.assertFalse((self.short / "free").exists())
+        document["access_log"] = {"file": "nowhere/access.log"}
+        outcome = await self.reload(document)
+        self.assertEqual(
+            {said.split(": ")[1] for said in outcome.complaints}, {"access_log.file", "listen[2]"}
+        )
+        del document["access_log"]
         document["listen"].pop()
         await self.changed(document)
 
