@@ -64,8 +64,22 @@ class LoadTests:
     def report(self, mode: str, path: str, **options: float) -> Report:
         """What the client says after a run."""
         with self.load.client(mode, self.peer.port, path, **options) as running:
-            self.ready = running.ready
             return running.go()
+
+    def timed(
+        self, mode: str, path: str, seconds: float, least: float, **options: float
+    ) -> tuple[Report, float]:
+        """The same of a run that is over when its time is, for which it is given more where a
+        busy machine let it do next to nothing.
+
+        :param least: so many requests in a second are enough.
+        :return: with the seconds that it had in the end.
+        """
+        while True:
+            report = self.report(mode, path, seconds=seconds, **options)
+            if report.errors or report.requests > least * seconds or seconds > 5:
+                return report, seconds
+            seconds *= 3
 
     def check(self, report: Report) -> None:
         """No error, and time was taken."""
@@ -76,7 +90,7 @@ class LoadTests:
 
     def test_kept_connections(self) -> None:
         """Many requests share few connections."""
-        report = self.report("get", f"/jobs{SMALL}", connections=4, seconds=0.2)
+        report, _ = self.timed("get", f"/jobs{SMALL}", 0.2, 25, connections=4)
         self.check(report)
         self.assertGreater(report.requests, 5)
         self.assertEqual(report.bytes, 280 * report.requests)
@@ -84,7 +98,7 @@ class LoadTests:
 
     def test_new_connections(self) -> None:
         """Each request has a handshake of its own."""
-        report = self.report("connect", f"/jobs{SMALL}", connections=2, seconds=0.2)
+        report, _ = self.timed("connect", f"/jobs{SMALL}", 0.2, 1, connections=2)
         self.check(report)
         self.assertGreaterEqual(report.handshakes, report.requests)
         self.assertLessEqual(report.handshakes, report.requests + 2)
@@ -103,9 +117,9 @@ class LoadTests:
 
     def test_rate(self) -> None:
         """As many requests go out as were asked for, and their latencies are in order."""
-        report = self.report("rate", f"/jobs{SMALL}", connections=4, rate=200, seconds=0.5)
+        report, seconds = self.timed("rate", f"/jobs{SMALL}", 0.5, 100, connections=4, rate=200)
         self.check(report)
-        self.assertTrue(50 <= report.requests <= 101, report.requests)
+        self.assertTrue(100 * seconds <= report.requests <= 200 * seconds + 1, report.requests)
         self.assertLessEqual(report.p50_us, report.p99_us)
 
     def test_idle(self) -> None:
@@ -122,9 +136,9 @@ class LoadTests:
 
     def test_streams(self) -> None:
         """Each line is counted with its age."""
-        report = self.report("streams", f"/logs{FOLLOW}", connections=5, seconds=1.2)
+        report, seconds = self.timed("streams", f"/logs{FOLLOW}", 1.2, 4, connections=5)
         self.check(report)
-        self.assertTrue(5 <= report.requests <= 10, report.requests)
+        self.assertTrue(5 <= report.requests <= 5 * (int(seconds) + 1), report.requests)
         self.assertLess(report.p50_us, 500_000)
 
     def test_wrong_answer(self) -> None:
