@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.tls.chains import AUTHORITY, issue
-from tests.tls.pairs import Files, client_context, clock_at, shaken
+from tests.tls.pairs import Files, client_context, clock_at, setting, shaken
 from toolforge_gateway.errors import BadEvidence
 from toolforge_gateway.testing.pki import Issued
 from toolforge_gateway.tls.server import ServerSide
@@ -39,6 +39,22 @@ class RevocationClassesTests(SynchronousTestCase):
         self.assertEqual(self.outcome(again), "certificate-revoked")
         self.assertEqual(self.outcome(issue(self.kubernetes, serial=SERIAL + 1)), "kubernetes")
         self.assertEqual(self.outcome(issue(self.files.backend.issued, serial=SERIAL)), "backend")
+
+    def test_read_once(self) -> None:
+        """The numbers of a list that is in force are not read again: a hundred thousand take
+        seconds, in which a reload would keep everybody waiting.  Another list has its own."""
+        crl = self.files.directory / "crl"
+        again = ServerSide.load(self.files.settings(crl=setting(crl)), clock_at())
+        self.assertIs(self.numbers(again), self.numbers(self.side))
+        crl.write_bytes(self.files.kubernetes.revocation_list())
+        other = ServerSide.load(self.files.settings(crl=setting(crl)), clock_at())
+        self.assertEqual((self.numbers(other), self.numbers(again)), (set(), {SERIAL}))
+
+    def numbers(self, side: ServerSide) -> frozenset[int]:
+        """What a listener's first authority has revoked."""
+        revoked = side.verifier.anchors.all[0].revoked
+        assert revoked is not None
+        return revoked.serials
 
     def test_intermediate(self) -> None:
         """An intermediate cannot be used to come by another number: its list is not known."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from weakref import WeakValueDictionary
 
 import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtensionOID
 
 from toolforge_gateway.config.values import SettingFile
@@ -19,6 +21,10 @@ from toolforge_gateway.tls.files import Findings, read_bytes
 
 _PARTIAL = frozenset({ExtensionOID.DELTA_CRL_INDICATOR, ExtensionOID.ISSUING_DISTRIBUTION_POINT})
 """Extensions that say that a list is not all; RFC 5280 wants them critical."""
+
+_KNOWN: WeakValueDictionary[bytes, frozenset[int]] = WeakValueDictionary()
+"""The numbers of lists that somebody has, by the SHA-256 of the whole list: it is the same in most
+reloads, and for all listeners."""
 
 
 @attrs.frozen
@@ -120,20 +126,32 @@ def _read(
     elif following <= findings.now:
         findings.complain(setting, "has an expired list", "fetch the CA's present one")
     partial = any(extension.critical or extension.oid in _PARTIAL for extension in crl.extensions)
-    # One pass: with a hundred thousand entries it is a second's work on old releases.
-    entries = [
-        (revoked.serial_number, any(each.critical for each in revoked.extensions))
-        for revoked in crl
-    ]
-    if partial or any(critical for _, critical in entries):
+    serials = _serials(crl)
+    if partial or serials is None:
         findings.complain(
             setting,
             "has a delta or partial list, or one with a critical extension",
             "give a complete list",
         )
-    if following is None or len(findings.complaints) > before:
+    if following is None or serials is None or len(findings.complaints) > before:
         return None
-    return RevocationList(frozenset(serial for serial, _ in entries), last, following)
+    return RevocationList(serials, last, following)
+
+
+def _serials(crl: x509.CertificateRevocationList) -> frozenset[int] | None:
+    """All numbers of a list; None: an entry says that there is more to it than its number."""
+    fingerprint = crl.fingerprint(hashes.SHA256())
+    serials = _KNOWN.get(fingerprint)
+    if serials is None:
+        # One pass: with a hundred thousand entries it is seconds' work on old releases.
+        entries = [
+            (revoked.serial_number, any(each.critical for each in revoked.extensions))
+            for revoked in crl
+        ]
+        if any(critical for _, critical in entries):
+            return None
+        serials = _KNOWN[fingerprint] = frozenset(serial for serial, _ in entries)
+    return serials
 
 
 def _updates(crl: x509.CertificateRevocationList) -> tuple[float, float | None]:
