@@ -99,6 +99,7 @@ class GatewayService(Service):
         self._serves_operations = operations
         self._doors: dict[Place, Door] = {}
         self._leaving: list[Door] = []
+        self._left: Deferred[None] | None = None
         self._openings = Openings(self._sockets, self._reactor)
         self._operations = OperatorsPort(self._sockets, self.process)
         self._in_force = False
@@ -353,6 +354,7 @@ class GatewayService(Service):
         self._leaving += doors
         over = [door.close() for door in doors]
         over += [door.gone() for door in self._leaving if door not in doors]
+        over.append(self._nobody_left())
         over.append(self._prepared.api_document.stop())
         drain = self._prepared.configuration.timeouts.drain
         log.info(
@@ -363,7 +365,28 @@ class GatewayService(Service):
         patience = self._reactor.callLater(drain, self._give_up)
         return DeferredList(over).addCallback(self._stopped, patience)
 
+    def _nobody_left(self) -> Deferred[None]:
+        """Fires when no connection is left, or none is waited for any more.
+
+        A door does not know of those whose PROXY header has not come yet.
+        """
+        left = self._left = Deferred()
+        connections = self.process.connections
+        before = connections.tell
+
+        def tell(open: int) -> None:
+            before(open)
+            if not open and not left.called:
+                left.callback(None)
+
+        connections.tell = tell
+        if not connections.open:
+            left.callback(None)
+        return left
+
     def _give_up(self) -> None:
+        if self._left is not None and not self._left.called:
+            self._left.callback(None)
         if self.process.running.open:
             requests = self.process.running.open
             log.warn("timeouts.drain is over; requests that are cut off: {n}", n=requests)

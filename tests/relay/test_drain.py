@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
 
+from tests.clients.stage import pki
+from tests.relay import stage
 from tests.relay.ends import OK, End
 from tests.relay.stage import GET, Stage
+from toolforge_gateway.transport.choice import Transports
+from toolforge_gateway.transport.turns import Board, Turns
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -24,6 +32,64 @@ class Ending(Stage):
         end = await endpoint.connect(Factory.forProtocol(End))
         end.send(b"GET " + path + b" HTTP/1.0\r\nHost: localhost\r\n\r\n")
         return await end.closed()
+
+
+class WaitingTests(Ending):
+    """Who has connected to a worker, and has not been accepted yet when the end begins."""
+
+    timeouts = {"drain": 20}
+    header = b""
+
+    def setUp(self) -> None:
+        board = Board()
+        self.addCleanup(board.close)
+        turns = Turns(board.descriptor, board.take())
+        self.patch(stage, "chosen", lambda reactor: Transports(reactor, turns=turns))
+        super().setUp()
+
+    async def test_waits(self) -> None:
+        """Nobody else is connected, and yet who waits is let in and answered."""
+        waiting = socket.create_connection(("127.0.0.1", self.port))
+        stopping = self.service.stopService()
+        self.assertNoResult(stopping)
+        answer = await deferToThread(self.asked, waiting)
+        self.assertTrue(answer.endswith(b"\r\n\r\nok"), answer)
+        self.assertIn(b"\r\nConnection: close\r\n", answer)
+        await stopping
+        self.assertEqual(len((self.folder / "access.log").read_text().splitlines()), 1)
+
+    def asked(self, waiting: socket.socket) -> bytes:
+        """What a program that waits for nobody else's turn gets."""
+        waiting.settimeout(15)
+        waiting.sendall(self.header)
+        context = ssl.create_default_context(cafile=str(pki() / "server-ca.crt"))
+        context.load_cert_chain(pki() / "tool-tf-test.crt", pki() / "tool-tf-test.key")
+        with context.wrap_socket(waiting, server_hostname="localhost") as client:
+            client.sendall(GET)
+            answer = b""
+            while data := client.recv(4096):
+                answer += data
+            return answer
+
+
+class ProxiedWaitingTests(WaitingTests):
+    """The same where a PROXY header comes first."""
+
+    listener = {"proxy_protocol": {"trusted": ["127.0.0.1/32"]}}
+    header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 443\r\n"
+
+
+class SilentTests(Ending):
+    timeouts = {"drain": 0.5, "handshake": 600}
+    listener = {"proxy_protocol": {"trusted": ["127.0.0.1/32"]}}
+
+    async def test_nothing_comes(self) -> None:
+        """One of whom no PROXY header comes does not hold up the end for longer than `drain`."""
+        waiting = socket.create_connection(("127.0.0.1", self.port))
+        self.addCleanup(waiting.close)
+        stopping = self.service.stopService()
+        self.assertNoResult(stopping)
+        await stopping
 
 
 class DrainTests(Ending):

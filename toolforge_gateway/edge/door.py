@@ -97,9 +97,11 @@ class Door:
         """Let nobody in any more; fires when the last connection is gone."""
         port, self._port = self._port, None
         assert self.server is not None, "it was open, or was to be"
-        over = [self.server.drain()]
+        over = []
         if port is not None:
             over.append(maybeDeferred(port.stopListening))
+        # Behind that: a port that stops lets in those who wait, and they are waited for too.
+        over.append(self.server.drain())
         if self.place in self._sockets:
             self._sockets.close(self.place)
         self._over = DeferredList(over)
