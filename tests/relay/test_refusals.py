@@ -342,3 +342,38 @@ class AskedByEnvoy(Told, Asked):
         # Here the target is the question's own, which is read before anybody is asked.
         await self.check("dot-segment", asking("envoy", None, "/jobs/../x"), 400, PROXY)
         await self.check("not-a-trusted-proxy", asking("envoy"), 403)
+
+
+class KnownTests(Stage):
+    """Who it was that is refused."""
+
+    limits = {"request_body": 10}
+
+    async def test_identity(self) -> None:
+        """The log says whose request it was, also where it is refused before anybody asks; where
+        the certificate is what is refused, or there is none, it names nobody."""
+        cross_site = request(b"Sec-Fetch-Site: cross-site", method=b"POST")
+        asked = {
+            "no-such-path": request(target=b"/nothing"),
+            "cross-site": cross_site,
+            "body-too-large": request(b"Content-Length: 11", method=b"POST"),
+            "not-a-trusted-proxy": request(target=b"/auth"),
+            "dot-segment": UNREADABLE["dot-segment"],
+            "bad-header": UNREADABLE["bad-header"],
+            "foreign-tool": request(target=b"/jobs/v1/tool/other/jobs"),
+        }
+        for reason, head in asked.items():
+            await self.ask(head, b"}\n")
+            line = self.log()[-1]
+            said = (line["reason"], line["identity"], line["kind"], line["authenticator"])
+            self.assertEqual(said, (reason, "tf-test", "tool", "kubernetes-certificate"))
+        for reason, head, caller in (
+            ("no-such-path", request(target=b"/nothing"), None),
+            ("certificate-not-recognized", request(target=b"/whoami"), "gateway-client"),
+            ("no-such-path", request(target=b"/nothing"), "gateway-client"),
+        ):
+            await self.ask(head, b"}\n", caller)
+            line = self.log()[-1]
+            self.assertEqual(
+                (line["reason"], line["identity"], line["kind"]), (reason, "", "anonymous")
+            )

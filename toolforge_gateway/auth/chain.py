@@ -170,6 +170,12 @@ class Standing:
         """What those said who look at the connection alone; None as long as one thinks."""
         return self._verdict
 
+    @property
+    def known(self) -> Identity:
+        """Who it is, if that is the same for each request, in date or not; `model.ANONYMOUS`: that
+        is not known."""
+        return self._settled if self._settled is not None else ANONYMOUS
+
     def is_settled(self, identity: Identity, now: float) -> bool:
         """Whether `settled` would return this very identity."""
         return self._settled is identity and self._not_before <= now <= self._not_after

@@ -8,12 +8,12 @@ from zope.interface import implementer
 
 from toolforge_gateway import headers
 from toolforge_gateway.edge import refusals
-from toolforge_gateway.errors import Refusal
+from toolforge_gateway.errors import BadEvidence, Refusal
 from toolforge_gateway.http import write
 from toolforge_gateway.http.body import LAST_CHUNK, encode_chunk
 from toolforge_gateway.http.message import Framing, RequestHead, ResponseHead
 from toolforge_gateway.interfaces import IAnswer
-from toolforge_gateway.model import Exchange
+from toolforge_gateway.model import ANONYMOUS, Exchange
 
 if TYPE_CHECKING:
     from toolforge_gateway.edge.connection import ServerConnection
@@ -110,7 +110,12 @@ class ClientAnswer:
         self._connection.cut_off()
 
     def fail(self, refusal: Refusal) -> None:
-        self._exchange.reason = refusal.reason
+        exchange, standing = self._exchange, self._connection.caller.standing
+        exchange.reason = refusal.reason
+        # The log shall know whose request it was, also where it was refused before anybody asked.
+        unasked = exchange.identity is ANONYMOUS and not exchange.asked_by
+        if unasked and standing is not None and not isinstance(refusal, BadEvidence):
+            exchange.identity = standing.known
         body = refusals.body(refusal, self._exchange.request_id)
         fields = refusals.fields(
             refusal, len(body), self._exchange.request_id, self._connection.http_date()
