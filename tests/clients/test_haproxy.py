@@ -25,6 +25,7 @@ global
 defaults
   mode tcp
   timeout connect 5s
+  timeout check 5s
   timeout client 1h
   timeout server 1h
 frontend front
@@ -34,7 +35,8 @@ backend gateway
   option httpchk
   http-check send {question}
   http-check expect string ok
-  server one 127.0.0.1:{port} maxconn 250 check check-ssl verify none inter 200ms {proxy}
+  default-server check check-ssl verify none inter 5s fastinter 200ms
+  server one 127.0.0.1:{port} maxconn 250 {proxy}
 """
 
 
