@@ -28,18 +28,17 @@ SHORT_SDIST = ("tests.http", "tests.frame.test_layers", "tests.frame.test_releas
 SHORT_WHEEL = ("tests.auth.test_chain", "tests.pages.test_status", "tests.relay.test_requests")
 """What `--check` runs: some of everything, with the help of no other program."""
 
-_OF_THE_CHECKOUT = (
+CHECKOUT = (
     "benchmarks",
     "browser",
     "chart",
-    "compare",
     "contrib",
     "deb",
     "frame",
     "fuzz",
     "pages/test_vendored.py",
 )
-"""Tests that look at source files, or at what is not in the wheel."""
+"""Tests that look at source files, or at what is not in the wheel; no others need them."""
 
 
 class Wrong(Exception):
@@ -157,7 +156,7 @@ class Release:
         room = Room.make(self.folder / "wheel-room", GATEWAY)
         room.install(self._built().wheel, RELEASE)
         self._comes_from(room, root, room.folder)
-        for name in _OF_THE_CHECKOUT:
+        for name in CHECKOUT:
             path = root / "tests" / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         names = SHORT_WHEEL if self.short else ("tests",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -41,6 +42,29 @@ class FilesTests(SynchronousTestCase):
     def test_change_log(self) -> None:
         """NEWS.md has the place where a release puts its news."""
         self.assertIn("<!-- towncrier release notes start -->\n", (ROOT / "NEWS.md").read_text())
+
+
+class WheelTests(SynchronousTestCase):
+    """The tests that an installed wheel passes, where those of the checkout are not."""
+
+    def test_need_no_others(self) -> None:
+        """They import nothing of the tests of the checkout."""
+        tests = ROOT / "tests"
+        gone = {f"tests.{name.removesuffix('.py').replace('/', '.')}" for name in release.CHECKOUT}
+        found = []
+        for file in sorted(tests.rglob("*.py")):
+            if any(file.is_relative_to(tests / name) for name in release.CHECKOUT):
+                continue
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+                found += [
+                    f"{file.relative_to(ROOT)}: {name}"
+                    for name in names
+                    if any(f"{name}.".startswith(f"{each}.") for each in gone)
+                ]
+        self.assertEqual(found, [])
 
 
 class CopyCase(SynchronousTestCase):

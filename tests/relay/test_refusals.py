@@ -10,7 +10,7 @@ import yaml
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from tests.frame.test_reasons import TEXT
+from tests.clients.stage import ROOT
 from tests.relay.ends import answering, silent
 from tests.relay.scripted import TOOL, ScriptedStage
 from tests.relay.stage import GET, Stage
@@ -115,7 +115,8 @@ class Requests(Told, Stage):
         """What is no HTTP with one meaning."""
         for word, sent in UNREADABLE.items():
             await self.check(word, sent)
-        section = TEXT.partition("### Refused: no HTTP")[2].partition("\n### ")[0]
+        text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+        section = text.partition("### Refused: no HTTP")[2].partition("\n### ")[0]
         # Only a backend can break off its body and go on.
         self.assertEqual(
             set(UNREADABLE) | {"body-cut"}, set(re.findall(r"(?m)^\| `([a-z0-9-]+)`", section))

@@ -649,8 +649,8 @@ async def gone(workers: Iterable[int]) -> None:
 def lives(pid: int) -> bool:
     """Whether a process is there."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
     # One that has ended and that nobody has waited for is no more.
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return "\nState:\tZ" not in status

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import toolforge_gateway
+from tests.clients.stage import ROOT
 from tests.coroutines import CoroutineCase
 from toolforge_gateway.transport.turns import Board
 from toolforge_gateway.workers import spawn
@@ -126,7 +127,8 @@ class LeavingTests(CoroutineCase):
         stay.touch()
         self.addCleanup(stay.unlink)
         self.patch(spawn, "MODULE", "tests.workers.leaving")
-        environment = {**os.environ, "STAY": str(stay.absolute()), "PYTHONPATH": HERE}
+        path = os.pathsep.join([str(ROOT), HERE])
+        environment = {**os.environ, "STAY": str(stay.absolute()), "PYTHONPATH": path}
         board, told = Board(), Told()
         self.addCleanup(board.close)
         Spawner(reactor, board.descriptor, environment)(told, 1)
