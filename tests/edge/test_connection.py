@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.clients.stage import ROOT, pki
 from toolforge_gateway import config
-from toolforge_gateway.edge.connection import LINGER, QUIET, ServerConnection
+from toolforge_gateway.edge.connection import QUIET, ServerConnection
 from toolforge_gateway.edge.server import Server
+from toolforge_gateway.edge.wire import LINGER
 from toolforge_gateway.observe.several import Several
 from toolforge_gateway.prepared import prepare
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -25,6 +25,7 @@ from toolforge_gateway.edge.deciding import Deciding
 from toolforge_gateway.edge.heads import Heads
 from toolforge_gateway.edge.proxy_protocol import address_of
 from toolforge_gateway.edge.upload import Upload
+from toolforge_gateway.edge.wire import Wire
 from toolforge_gateway.errors import BadMessage, Refusal
 from toolforge_gateway.http.body import decoder_for
 from toolforge_gateway.interfaces import IForward
@@ -32,22 +33,15 @@ from toolforge_gateway.model import Exchange
 
 if TYPE_CHECKING:
     from toolforge_gateway.edge.server import Server
-    from toolforge_gateway.transport.interfaces import ISecureTransport
 
 AHEAD = 65536
 """Bytes that a client may send ahead of their turn before we stop reading."""
-LINGER = 5.0
-"""Seconds in which a client may still read, and send in vain, after the last
-answer; closing at once could destroy the answer on its way (RFC 9112
-section 9.6)."""
 QUIET = 5.0
 """Seconds for which a kept connection has to be quiet before we close it though the client did
 nothing wrong, at most half of `timeouts.drain`.
 
 A request that is on its way just then is lost to a client that may not send it again (RFC 9112
 section 9.5), and the longer a client has been quiet the less likely is that."""
-
-_NO_HOLDS: frozenset[str] = frozenset()
 
 
 class _Phase(enum.Enum):
@@ -62,7 +56,7 @@ _READING, _SERVING, _CLOSING = _Phase.READING, _Phase.SERVING, _Phase.CLOSING
 
 
 @implementer(IHandshakeListener, IPushProducer)
-class ServerConnection(Protocol):
+class ServerConnection(Wire):
     """Speaks HTTP/1.1 with one client.
 
     :param server: what all connections of a listener share.
@@ -70,8 +64,8 @@ class ServerConnection(Protocol):
     """
 
     def __init__(self, server: Server):
+        super().__init__(server.seconds)
         self._server = server
-        self.deadline: float | None = None
         self.caller = Caller(address=None)
         self._phase = _Phase.HANDSHAKE
         self._heads = Heads(server.head_limits)
@@ -82,10 +76,6 @@ class ServerConnection(Protocol):
         self._forward: IForward | None = None
         self._deciding: Deciding | None = None
         self._upload: Upload | None = None
-        self._holds: frozenset[str] = _NO_HOLDS
-        self._output_full = False
-        self._close_when_out = False
-        self._wire_closed = False
         self._is_last = False
         self.is_outdated = False
         self._before: Caller | None = None
@@ -95,7 +85,7 @@ class ServerConnection(Protocol):
     def connectionMade(self) -> None:
         self.caller = Caller(address=address_of(self.transport.getPeer()))
         if not self._server.admit(self):
-            self.transport.abortConnection()
+            self.abort()
             return
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
@@ -145,7 +135,7 @@ class ServerConnection(Protocol):
     def deadline_passed(self) -> None:
         """Called by `Deadlines`."""
         if self._phase is _Phase.HANDSHAKE:
-            self.transport.abortConnection()
+            self.abort()
         elif self._phase is _READING:
             if self._heads.begun:
                 self._refuse_unread(
@@ -170,10 +160,8 @@ class ServerConnection(Protocol):
                     close=True,
                 )
             )
-        elif not self._wire_closed:
-            self._close_wire()
         else:
-            self.transport.abortConnection()
+            self._end_harder()
 
     # The transport's view: it is our producer's consumer.
 
@@ -184,7 +172,7 @@ class ServerConnection(Protocol):
 
     def resumeProducing(self) -> None:
         self._output_full = False
-        if self._close_when_out:
+        if self._ends_when_out:
             self._close()
         elif self._forward is not None:
             self._forward.resume()
@@ -194,20 +182,7 @@ class ServerConnection(Protocol):
     def stopProducing(self) -> None:
         """The connection is going away; `connectionLost` tells the rest."""
 
-    # What `ClientAnswer` asks for.
-
-    def write(self, data: bytes) -> None:
-        """Send bytes of an answer."""
-        self.transport.write(data)
-
-    def pour(self, transport: ISecureTransport, most: int) -> int:
-        """Send bytes of an answer, straight from where they come."""
-        poured: int = transport.pour(self.transport, most)
-        return poured
-
-    def seconds(self) -> float:
-        """POSIX seconds, by the gateway's clock."""
-        return self._server.seconds()
+    # What `ClientAnswer` asks for, besides what a `Wire` does.
 
     def http_date(self) -> bytes:
         """The current date as RFC 9110 section 5.6.7 wants it."""
@@ -220,20 +195,12 @@ class ServerConnection(Protocol):
         # What was sent ahead is answered too, if it is not too much.
         return self._server.draining and (not self._pending or self._server.is_late())
 
-    def hold(self, why: str, wanted: bool) -> None:
-        """Stop reading from the client for a reason, or end that reason."""
-        held = bool(self._holds)
-        if wanted:
-            self._holds |= {why}
-        else:
-            self._holds -= {why}
-        if bool(self._holds) == held:
-            return
-        if self._holds:
-            self.transport.pauseProducing()
-        else:
-            self.transport.resumeProducing()
-        self._await_body()
+    def hold(self, why: str, wanted: bool) -> bool:
+        """See `Wire`."""
+        changed = super().hold(why, wanted)
+        if changed:
+            self._await_body()
+        return changed
 
     def answered(self, close: bool) -> None:
         """The answer is complete."""
@@ -257,7 +224,7 @@ class ServerConnection(Protocol):
         """The answer broke off: end the connection so that this shows."""
         self._account()
         self._phase = _CLOSING
-        self._close_wire()
+        self._end_wire()
 
     def authorities_changed(self) -> None:
         """Certificates are judged by something else than at the handshake: the client is to be
@@ -312,10 +279,6 @@ class ServerConnection(Protocol):
             self._exchange.reason = "drain-timeout"
             self._account()
         self.abort()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self.transport.abortConnection()
 
     # Reading.
 
@@ -422,7 +385,10 @@ class ServerConnection(Protocol):
         """Set the deadline of the body's next piece, if one is to come; the
         client's silence counts only while we listen."""
         if self._upload is not None and self._forward is not None:
-            self.deadline = None if self._holds else self._in(self._forward.request_idle)
+            if self._holds:
+                self.deadline = None
+            else:
+                self._due_in(self._forward.request_idle)
 
     def _read_body(self, data: bytes) -> None:
         upload, forward = self._upload, self._forward
@@ -482,31 +448,7 @@ class ServerConnection(Protocol):
             self._due_in(min(QUIET, self._server.timeouts.drain / 2))
 
     def _close(self) -> None:
-        """Close in good order: what was written goes out, then close_notify,
-        and the client is given `LINGER` to close its side."""
+        """Close in good order; nothing more is served."""
         self._phase = _CLOSING
         self._pending = b""
-        if self._output_full:
-            self._close_when_out = True
-            self._due_in(self._server.timeouts.response_idle)
-            return
-        self._close_when_out = False
-        if self._holds:
-            self._holds = _NO_HOLDS
-            self.transport.resumeProducing()
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-        self._due_in(LINGER)
-
-    def _close_wire(self) -> None:
-        """Close without close_notify, once what was written is out."""
-        self._close_when_out = False
-        self._wire_closed = True
-        self.transport.close_wire()
-        self._due_in(LINGER)
-
-    def _due_in(self, seconds: float) -> None:
-        self.deadline = self._in(seconds)
-
-    def _in(self, seconds: float) -> float:
-        return self._server.seconds() + seconds
+        self._end(self._server.timeouts.response_idle)
