@@ -218,28 +218,51 @@ class Program(CoroutineCase):
         found = re.findall(rf"^toolforge_gateway_{name}(?:{{(.*?)}})? (.*)$", text, re.MULTILINE)
         return {labels: float(value) for labels, value in found}
 
+    async def counted(self, requests: int) -> bool:
+        """Whether so many requests have been counted by all of them."""
+        found = await self.metric("worker_requests_total")
+        return sum(found.values()) == requests
+
+    async def shared(self, header: bytes = b"") -> int:
+        """Have sixteen kept connections ask, one after the other, and see that each of the two
+        workers has its share of them.
+
+        Who is not let run for longer than `turns.LONGEST` loses a turn, and a busy machine does
+        that: then another sixteen are tried.
+
+        :return: how many have asked in all.
+        """
+        shares: list[list[float]] = []
+        while len(shares) < 3:
+            clients = [await self.client(header=header) for _ in range(16)]
+            for client in clients:
+                await self.ask(client)
+            asked = 16 * (len(shares) + 1)
+            await self.eventually(lambda asked=asked: self.counted(asked), "all are counted")
+            connections = await self.metric("worker_connections")
+            shares.append([connections[f'worker="{number}"'] for number in (1, 2)])
+            self.assertEqual(sum(shares[-1]), 16)
+            if min(shares[-1]) >= 7:
+                return asked
+            for client in clients:
+                client.transport.loseConnection()
+            await self.eventually(self.nobody_is_connected, "all have left")
+        self.fail(f"connections by worker: {shares}")
+
+    async def nobody_is_connected(self) -> bool:
+        return not any((await self.metric("worker_connections")).values())
+
 
 class ServingTests(Program):
     async def test_serves(self):
         """Both serve an equal share of kept connections; what they count is told as one."""
-        clients = [await self.client() for _ in range(16)]
-        for client in clients:
-            await self.ask(client)
-        await self.eventually(lambda: self.counted(16), "16 requests are counted")
-        connections = await self.metric("worker_connections")
-        share = [connections[f'worker="{number}"'] for number in (1, 2)]
-        self.assertEqual(sum(share), 16)
-        self.assertGreaterEqual(min(share), 7, share)
+        asked = await self.shared()
         requests = await self.metric("worker_requests_total")
         for number in (1, 2):
             self.assertGreaterEqual(requests[f'worker="{number}"'], 7)
         status = json.loads(await self.operators("/status"))
         self.assertIn(str(self.file), json.dumps(status))
-        self.assertEqual(len((self.folder / "access.log").read_text().splitlines()), 16)
-
-    async def counted(self, requests: int) -> bool:
-        found = await self.metric("worker_requests_total")
-        return sum(found.values()) == requests
+        self.assertEqual(len((self.folder / "access.log").read_text().splitlines()), asked)
 
     async def test_killed(self):
         """A worker that is killed under load is replaced; the other's clients notice nothing, and
@@ -534,14 +557,7 @@ class ProxiedTests(Program):
     async def test_shared(self):
         """Connections that are read before TLS are shared as equally."""
         header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 443\r\n"
-        clients = [await self.client(header=header) for _ in range(16)]
-        for client in clients:
-            await self.ask(client)
-        await deferLater(reactor, 1.2, lambda: None)
-        connections = await self.metric("worker_connections")
-        share = [connections[f'worker="{number}"'] for number in (1, 2)]
-        self.assertEqual(sum(share), 16)
-        self.assertGreaterEqual(min(share), 7, share)
+        await self.shared(header)
 
 
 class UnixTests(Program):
