@@ -82,6 +82,7 @@ def makeService(options: Options) -> IService:
     reactor.callWhenRunning(reactor.callLater, 0, _stop_well, reactor)
     reactor.callWhenRunning(_on, signal.SIGHUP, reactor, control.reloader.reload)
     reactor.callWhenRunning(_reopen_logs_on_sigusr1, reactor, made.reopen_logs)
+    reactor.callWhenRunning(made.ready.addCallback, _say_what_serves, configuration.version)
     look_for_garbage_seldom()
     lookup.install(reactor)
     started = _Started()
@@ -152,6 +153,11 @@ class _Started(MultiService):
         """See `IService`."""
         with _in_one_line():
             super().startService()
+
+
+def _say_what_serves(_: None, version: str) -> None:
+    """In the words in which it is said after a reload, so that one search finds both."""
+    log.info("started: configuration {version} is in force", version=version)
 
 
 @contextmanager

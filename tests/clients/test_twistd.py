@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from tests.clients import programs
 from tests.clients.stage import ROOT, Stage, eventually
 from tests.clients.test_nginx import connectable
+from toolforge_gateway import config
 from toolforge_gateway.testing.ports import free_port
 
 _TWISTD = "from twisted.scripts.twistd import run; run()"
@@ -58,4 +59,6 @@ class TwistdTests(Stage):
         end = yield self.gateway.ended
         self.assertEqual((end.code, end.signal), (0, None), end.said)
         self.assertNotIn("Traceback", end.said)
+        version = config.load(self.folder / "gateway.yaml").version
+        self.assertEqual(end.said.count(f"started: configuration {version} is in force"), 1)
         self.assertEqual([entry["status"] for entry in self.access_log()], [200, 200])

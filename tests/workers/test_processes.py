@@ -262,6 +262,7 @@ class ServingTests(Program):
             self.assertGreaterEqual(requests[f'worker="{number}"'], 7)
         status = json.loads(await self.operators("/status"))
         self.assertIn(str(self.file), json.dumps(status))
+        self.assertIn("started: configuration ", self.program.said())
         self.assertEqual(len((self.folder / "access.log").read_text().splitlines()), asked)
 
     async def test_killed(self):
