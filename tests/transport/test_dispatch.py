@@ -83,6 +83,38 @@ class DispatcherTests(CoroutineCase):
         self.dispatcher.forget(self.ours.fileno())
         self.dispatcher.forget(other.fileno())
 
+    def test_after_turn(self):
+        """What is to be done after the turn is done when what came meanwhile has been handled too,
+        whatever fails there."""
+        other, peer = socket.socketpair()
+        self.addCleanup(other.close)
+        self.addCleanup(peer.close)
+        done: list[str] = []
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        def answer(events: int) -> None:
+            self.dispatcher.after_turn(fail)
+            self.dispatcher.after_turn(lambda: done.append("after"))
+            self.ours.recv(1)
+            peer.send(b"y")
+
+        def answered(events: int) -> None:
+            self.assertTrue(self.dispatcher.has_turn)
+            done.append("meanwhile")
+            other.recv(1)
+
+        self.dispatcher.watch(self.ours.fileno(), READ, answer)
+        self.dispatcher.watch(other.fileno(), READ, answered)
+        self.theirs.send(b"x")
+        self.dispatcher.doRead()
+        self.assertEqual(done, ["meanwhile", "after"])
+        self.assertFalse(self.dispatcher.has_turn)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.dispatcher.forget(self.ours.fileno())
+        self.dispatcher.forget(other.fileno())
+
     def test_reactors_turn(self):
         """However much there is to do, the reactor has its turn after so many events; and the last
         descriptor may go in the middle of them."""
@@ -159,3 +191,10 @@ class ChoiceTests(TestCase):
         self.assertEqual(repr(Transports(object())), "<Transports portable>")
         self.assertEqual(repr(Transports(reactor, direct=False)), "<Transports portable>")
         self.assertEqual(repr(Transports(reactor)), "<Transports direct>")
+
+    def test_nothing_at_hand(self):
+        """Where nothing is being dealt with, what is to be done after that is done at once."""
+        done: list[str] = []
+        for transports in (Transports(reactor), Transports(reactor, direct=False)):
+            transports.after(lambda: done.append("done"))
+        self.assertEqual(done, ["done", "done"])

@@ -83,10 +83,10 @@ class Transports:
         return DirectPort(port, factory, self._dispatcher, self._reactor, self._turns)
 
     def after(self, call: Callable[[], None]) -> None:
-        """Call when the events at hand have been dealt with; if there are none
-        that we know of, at once."""
-        if self._dispatcher is not None and self._dispatcher.handling:
-            self._dispatcher.after(call)
+        """Call when all that is to be dealt with in this turn of the reactor has been; if there is
+        nothing that we know of, at once."""
+        if self._dispatcher is not None and self._dispatcher.has_turn:
+            self._dispatcher.after_turn(call)
         else:
             call()
 

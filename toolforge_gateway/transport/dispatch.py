@@ -35,6 +35,7 @@ class Dispatcher:
 
     :param reactor: IReactorFDSet.
     :ivar handling: whether events are at hand.
+    :ivar has_turn: whether it is our turn of the reactor, which is longer: more may come.
     """
 
     def __init__(self, reactor: Any):
@@ -42,7 +43,9 @@ class Dispatcher:
         self._epoll: select.epoll | None = None
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._after: list[Callable[[], None]] = []
+        self._after_turn: list[Callable[[], None]] = []
         self.handling = False
+        self.has_turn = False
 
     def watch(self, descriptor: int, events: int, handler: Callable[[int], None]) -> None:
         """Call `handler(events)` whenever one of these events is there.
@@ -83,14 +86,14 @@ class Dispatcher:
             self._reactor.callLater(0, self._call_after)
         self._after.append(call)
 
+    def after_turn(self, call: Callable[[], None]) -> None:
+        """Call at the end of our turn of the reactor, which it is."""
+        self._after_turn.append(call)
+
     def _call_after(self) -> None:
         while self._after:
             calls, self._after = self._after, []
-            for call in calls:
-                try:
-                    call()
-                except Exception:
-                    log.failure("what was to be done after the events failed")
+            _call(calls)
 
     # What the reactor asks for.
 
@@ -99,12 +102,17 @@ class Dispatcher:
 
     def doRead(self) -> None:
         handled = 0
+        self.has_turn = True
         while handled < TURN and self._epoll is not None:
             ready = self._epoll.poll(0, EVENTS)
             if not ready:
                 break
             handled += len(ready)
             self._handle(ready)
+        self.has_turn = False
+        if self._after_turn:
+            calls, self._after_turn = self._after_turn, []
+            _call(calls)
 
     def _handle(self, ready: list[tuple[int, int]]) -> None:
         self.handling = True
@@ -124,3 +132,11 @@ class Dispatcher:
 
     def logPrefix(self) -> str:
         return "dispatcher"
+
+
+def _call(calls: list[Callable[[], None]]) -> None:
+    for call in calls:
+        try:
+            call()
+        except Exception:
+            log.failure("what was to be done after the events failed")
