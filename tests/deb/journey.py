@@ -360,25 +360,25 @@ def _() -> None:
 @step("a server certificate that is replaced is served within 10 seconds, and nobody is refused")
 def _() -> str:
     before, pid = served_certificate(), shown("MainPID")
-    new = Path("/root/new/gateway.yaml")
-    new.parent.mkdir()
-    shutil.copy(CONFIG, new)
-    sh(f"toolforge-gateway demo --prepare --config {new}")
+    new = Path("/srv/new")
+    new.mkdir()
+    shutil.copy(CONFIG, new / "gateway.yaml")
+    sh(f"toolforge-gateway demo --prepare --config {new}/gateway.yaml")
     load = Load(8443, context, [("GET", JOBS, None)], clients=2)
     load.start()
     # Clients trust the new authority as well, as they would the one of a real rotation.
     with (TLS / "server-ca.crt").open("a") as file:
-        file.write(Path("/root/new/tls/server-ca.crt").read_text())
+        file.write((new / "tls" / "server-ca.crt").read_text())
     documented(
         "install -m 0640 -g toolforge-gateway server.crt server.key /etc/toolforge-gateway/tls/",
-        where="/root/new/tls",
+        where=str(new / "tls"),
     )
     try:
         took = eventually(lambda: served_certificate() != before, "the new certificate", 15)
         time.sleep(1)
     finally:
         load.stop()
-    wanted = Path("/root/new/tls/server.crt").read_text().strip()
+    wanted = (new / "tls" / "server.crt").read_text().strip()
     hold(served_certificate().strip() in wanted, "neither the old nor the new certificate")
     hold(shown("MainPID") == pid, "the process is another")
     # The clients of the load trust the old authority alone, so new connections end in the
