@@ -13,7 +13,7 @@ from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from tests.clients.stage import ROOT
 from tests.coroutines import CoroutineCase
-from tests.workers.test_processes import lives
+from tests.workers.program import lives
 from toolforge_gateway.workers import orphan
 
 HANGING = """
