@@ -209,3 +209,21 @@ class CrewCase(SynchronousTestCase):
         members = [seat.member for seat in self.supervisor._crew._seats]
         by_member = {process.member: process for process in self.processes}
         return [by_member[member] for member in members if member is not None]
+
+
+def deaf(*names: str) -> Any:
+    """Makes a process that does not answer these."""
+
+    def apply(process: Process) -> None:
+        process.silent.update(names)
+
+    return apply
+
+
+def complaining(*complaints: tuple[Any, ...]) -> Any:
+    """Makes a process that finds these wrong."""
+
+    def apply(process: Process) -> None:
+        process.complaints = [list(each) for each in complaints]
+
+    return apply
