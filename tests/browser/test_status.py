@@ -99,7 +99,11 @@ class LiveTests(StatusCase):
             badge = page.locator("[data-state-of='envvars-api'] .badge")
             said = page.locator("#announcements")
             heard = []
-            assert badge.inner_text() == "up"
+            # The others are up once their documents have been fetched, which is told as well.
+            page.wait_for_function(
+                "() => [...document.querySelectorAll('[data-where^=backends] .badge')]"
+                ".every(badge => badge.textContent === 'up')"
+            )
             self.in_reactor(self.take_down)
             for _ in range(FAILURES):
                 assert self.call() == 502
